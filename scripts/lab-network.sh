@@ -146,7 +146,7 @@ keep_kernel_silent() {
 			set ports {
 				type inet_service
 				flags interval
-				elements = { 53, 80, 5300-5303, 8080-8099 }
+				elements = { 53, 80, 5300-5305, 8080-8099 }
 			}
 		}
 	END

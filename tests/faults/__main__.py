@@ -12,6 +12,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
+import generated  # noqa: E402
 from clients import Crowd  # noqa: E402
 from faults import FAULTS, Faults, Settings  # noqa: E402
 from lab import Lab, engine_processes, previous_build  # noqa: E402
@@ -25,11 +26,19 @@ def arguments():
     parser.add_argument("--store", nargs="?", const="redis", default="none", choices=("redis", "sentinel"),
                         help="the nodes have a store, which is killed and flushed, too; with Sentinel and a replica it fails over")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--seconds", type=float, default=60, help="end after these; default 60")
+    parser.add_argument("--seconds", type=float, help="end after these; default 60, with --flows no limit")
+    parser.add_argument("--flows", type=int, default=0,
+                        help="so many flows in all, nearly all from synthetic clients, and no end before; needs --nodes")
+    parser.add_argument("--rate", type=int, default=1500, help="at most so many of these a second; default 1500")
     parser.add_argument("--count", type=int, default=0, help="end after so many faults; default: no limit")
     parser.add_argument("--only", default="", help="faults, with commas; default: all of the engine")
     parser.add_argument("--name", default="faults", help="of the lab; default: faults")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.flows and options.nodes == 1:
+        parser.error("--flows: with --nodes 2 to 4")
+    if options.seconds is None:
+        options.seconds = float("inf") if options.flows else 60
+    return options
 
 
 def is_store(path):
@@ -75,14 +84,17 @@ def tells(faults, crowd, told):
 
 def begin(options, lab):
     """The lab is up, and its clients are answered: (faults, crowd, names of the faults)"""
-    settings = Settings(options.engine, DIRECT) if options.nodes > 1 else Settings(options.engine)
+    synthetic = set(generated.SERVICES) if options.flows else set()
+    settings = Settings(options.engine, DIRECT | synthetic) if options.nodes > 1 else Settings(options.engine)
     chosen = NODE_FAULTS + STORE_FAULTS[options.store] if options.nodes > 1 else FAULTS[options.engine]
     if options.only:
         chosen = options.only.split(",")
     if "downgrade" in chosen:
         previous_build()  # its build is no part of a fault
     lab.up(config=settings.yaml(), nodes=options.nodes, store=options.store)
-    crowd = Crowd(lab, services=settings.services)
+    if options.flows:
+        generated.prepare(lab, options.nodes)
+    crowd = Crowd(lab, services=settings.services, rate=options.rate if options.flows else 0)
     if options.nodes > 1:
         faults = NodeFaults(lab, crowd, settings, options)
     else:
@@ -93,12 +105,21 @@ def begin(options, lab):
     return faults, crowd, chosen
 
 
+def has_enough(options, crowd):
+    return bool(options.flows) and flows_of(crowd.state()) >= options.flows
+
+
+def flows_of(state):
+    _, _, flows, totals = state
+    return flows + (totals.begun if totals else 0)
+
+
 def soak(options, lab):
     faults, crowd, chosen = begin(options, lab)
     before = [amounts(node.lab) for node in faults.nodes()]
     told, count, end = 0, 0, time.monotonic() + options.seconds
     slowest = collections.Counter()
-    while time.monotonic() < end and (not options.count or count < options.count):
+    while time.monotonic() < end and (not options.count or count < options.count) and not has_enough(options, crowd):
         name = faults.random.choice(chosen)
         start = time.monotonic()
         print(f"{start - crowd.start:.1f} s: {name}", flush=True)
@@ -109,12 +130,17 @@ def soak(options, lab):
         told = tells(faults, crowd, told)
     faults.ends()
     more = [text for was, node in zip(before, faults.nodes()) for text in grown(was, node.lab)]
-    answers, _, flows = crowd.state()
+    state = crowd.state()
+    answers, _, _, totals = state
     crowd.end()
     told = tells(faults, crowd, told)
     for name, number in sorted(faults.done.items()):
         print(f"{number:6} {name:20} the slowest: {slowest[name]} s")
-    print(f"{answers} answers in {flows} flows")
+    print(f"{answers + (totals.answers if totals else 0)} answers in {flows_of(state)} flows")
+    if totals:
+        print(f"{totals.begun} of these flows were generated: {totals.answers} answers, {totals.carried_on} of them through another node "
+              f"than the one before, {totals.repeated} questions repeated")
+        print(f"{totals.retired} generated clients did not come again, as a node had not met them before a change")
     for text in faults.moved():
         print(text)
     for text in more:

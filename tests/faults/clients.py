@@ -12,11 +12,13 @@ import contextlib
 import errno
 import multiprocessing
 import os
+import random
 import selectors
 import socket
 import time
 
 import lab as labs
+from generated import Generated
 
 PERIOD = 0.05
 SESSION_PERIOD = 0.3
@@ -83,17 +85,10 @@ class Client:
         elif backend != self.home:
             self.fails(f"is answered by {backend}")
 
-    def is_excused(self):
-        """By its backend, or its service; a client without a home may be asking an excused backend."""
-        excused = self.clients.excused
-        return bool(excused & {self.home, self.service}) or (self.home is None and bool(excused - SERVICES))
-
     def fails(self, what):
         """Starts afresh; a finding if nothing excuses it."""
-        if self.home and self.homed in self.clients.tolerated and not self.is_excused():
-            self.clients.pipe.send(("moved", self.kind, self.homed))
-        elif not self.is_excused():
-            self.clients.finding(f"{self.name} of {self.home}, before of {self.before}, from port {self.port()}: {what}")
+        self.clients.judge(self.kind, self.service, self.home, self.homed,
+                           f"{self.name} of {self.home}, before of {self.before}, from port {self.port()}: {what}")
         self.starts_afresh()
 
     def starts_afresh(self):
@@ -216,7 +211,7 @@ class Flow(Client):
 class Clients:
     """In the clients' process."""
 
-    def __init__(self, lab, pipe, services, first_source):
+    def __init__(self, lab, pipe, services, first_source, rate):
         self.lab = lab
         self.pipe = pipe
         self.selector = selectors.DefaultSelector()
@@ -233,6 +228,23 @@ class Clients:
             self.clients += [Session(self, service, source) for source in SESSIONS[service]]
         self.marks = [0 for _ in self.clients]
         self.flows = 0  # connections among them
+        self.generated = Generated(self, lab, rate, random.getrandbits(63)) if rate else None
+        if self.generated:
+            self.generated.phase(STEADY, False)
+            self.selector.register(self.generated, selectors.EVENT_READ, self.generated)
+
+    def is_excused(self, service, home):
+        """By its backend, or its service; a client without a home may be asking an excused backend."""
+        return bool(self.excused & {home, service}) or (home is None and bool(self.excused - SERVICES))
+
+    def judge(self, kind, service, home, homed, text):
+        """A client has moved, or it has no answer."""
+        if self.is_excused(service, home):
+            return
+        if home and homed in self.tolerated:
+            self.pipe.send(("moved", kind, homed))
+        else:
+            self.finding(text)
 
     def finding(self, text):
         self.pipe.send(("finding", time.monotonic(), text))
@@ -243,13 +255,28 @@ class Clients:
             for client in () if self.silent else self.clients:
                 client.tick(now)
             for key, event in self.selector.select(0.005):
-                if key.data.sock is key.fileobj:
+                if key.data is self.generated:
+                    self.generated.read()
+                elif key.data.sock is key.fileobj:
                     key.data.ready(event)
             while self.pipe.poll():
                 if self.obeys(*self.pipe.recv()) == "end":
                     return
 
+    def generates(self, command, *arguments):
+        """The generator obeys too; what it has seen so far is judged as of before."""
+        if command == "phase":
+            self.generated.phase(arguments[0], bool(arguments[1:]))
+        elif command == "end":
+            self.generated.end()
+        elif command in ("excuse", "hold"):
+            self.generated.command("ask")
+        else:
+            return self.generated.command(command, *arguments)
+        return None
+
     def obeys(self, command, *arguments):
+        totals = self.generates(command, *arguments) if self.generated else None
         if command == "excuse":
             self.excused.update(arguments)
         elif command == "hold":
@@ -265,23 +292,25 @@ class Clients:
             self.marks = [client.answers for client in self.clients]
         elif command == "ask":
             waiting = [c.name for c, mark in zip(self.clients, self.marks) if c.home is None or c.answers < mark + 2]
-            self.pipe.send(("state", sum(c.answers for c in self.clients), waiting, self.flows))
+            if totals:
+                waiting += self.generated.waiting(totals, bool(self.tolerated))
+            self.pipe.send(("state", sum(c.answers for c in self.clients), waiting, self.flows, totals))
         return command
 
 
-def main(lab, pipe, services, first_source):
-    Clients(lab, pipe, services, first_source).run()
+def main(lab, pipe, services, first_source, rate):
+    Clients(lab, pipe, services, first_source, rate).run()
 
 
 class Crowd:
-    """The clients' process, for the one that makes faults."""
+    """The clients' process, for the one that makes faults. `rate`: generated flows a second, at most."""
 
-    def __init__(self, lab, first_source=0, services=SERVICES):
+    def __init__(self, lab, first_source=0, services=SERVICES, rate=0):
         self.pipe, theirs = multiprocessing.Pipe()
         self.findings = []
         self.moved = collections.Counter()  # (kind of client, phase in which it got its home)
         self.start = time.monotonic()
-        self.process = multiprocessing.Process(target=main, args=(lab, theirs, services, first_source), daemon=True)
+        self.process = multiprocessing.Process(target=main, args=(lab, theirs, services, first_source, rate), daemon=True)
         self.process.start()
 
     def collect(self):
@@ -317,11 +346,19 @@ class Crowd:
         yield
         self.pipe.send(("silent", False))
 
+    def meet(self, numbers):
+        """The generated clients try to meet these nodes, and no new ones come until the change that follows is over."""
+        self.pipe.send(("meet", sum(1 << (number - 1) for number in numbers)))
+
+    def retire(self):
+        """Generated clients that have not met all of the nodes do not come again."""
+        self.pipe.send(("retire",))
+
     def mark(self):
         self.pipe.send(("mark",))
 
     def state(self):
-        """(answers so far, names of the clients that were not answered anew since the mark, flows so far)"""
+        """(answers so far, names of the clients that were not answered anew since the mark, flows so far, generated.Totals or None)"""
         self.pipe.send(("ask",))
         while True:
             message = self.take(self.pipe.recv())

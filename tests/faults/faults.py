@@ -12,6 +12,7 @@ import socket
 import struct
 import time
 
+import generated
 import lab as labs
 from clients import SERVICES
 from lab import wait_for
@@ -31,7 +32,9 @@ class Settings:
         self.engine = engine
         self.services = services
         self.more = []  # lines of the configuration
-        self.limits = {"flows": 65536, "sessions": 16384, "services": 64, "backends": 256}
+        # Of the sizes of tables: for flows of the generator.
+        self.scale = 4 if set(services) & set(generated.SERVICES) else 1
+        self.limits = {"flows": 65536 * self.scale, "sessions": 16384 * self.scale, "services": 64, "backends": 256}
         self.memory_mb = 64
         self.table_size = 251
         self.weight = 10
@@ -39,7 +42,7 @@ class Settings:
         self.half_open = "3s"
 
     def service(self, name):
-        service = labs.SERVICES[name]
+        service = labs.SERVICES.get(name) or generated.SERVICES[name]
         port = f", port: {service.listens}" if service.listens else ""
         yield f"  - name: {name}"
         yield f'    address: "{service.address}"'
@@ -49,6 +52,8 @@ class Settings:
         yield f"    affinity: {{by: {service.affinity}, prefix6: 128}}"
         yield f"    table-size: {self.table_size}"
         yield f"    {HEALTH}"
+        if name in generated.SERVICES:
+            yield f"    timeouts: {generated.TIMEOUTS}"
         yield "    backends:"
         for number in (1, 2, 3):
             if f"b{number}" not in self.without:
@@ -212,8 +217,8 @@ class Faults:
             self.random.choice((self.restart, self.apply, self.apply))()
 
     def resize(self):
-        self.settings.limits["flows"] = self.random.choice((16384, 32768, 65536, 131072))
-        self.settings.limits["sessions"] = self.random.choice((4096, 8192, 16384, 32768))
+        self.settings.limits["flows"] = self.random.choice((16384, 32768, 65536, 131072)) * self.settings.scale
+        self.settings.limits["sessions"] = self.random.choice((4096, 8192, 16384, 32768)) * self.settings.scale
         self.change()
 
     def limits(self):

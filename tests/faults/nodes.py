@@ -11,6 +11,7 @@ import pathlib
 import shutil
 import time
 
+import generated
 import lab as labs
 from clients import SERVICES, SESSIONS, STEADY
 from faults import SETTLED, VICTIM, Faults, Settings
@@ -18,12 +19,12 @@ from lab import wait_for
 
 # A backend of mode nat answers through its gateway, which is one node.
 DIRECT = {name for name in SERVICES if labs.SERVICES[name].mode != "nat"}
-BY_CLIENT = sorted(name for name in DIRECT if labs.SERVICES[name].affinity == "client")
 
 # Phases, beside STEADY.
 QUIET = 1.5  # seconds: a scan takes one
 STORE_FOUND = 60  # seconds in which Sentinel has chosen a master: it may try again after four
 WRITES_LOST = 10  # seconds
+TOLD, RECEIVED = ("new", "changed", "answered", "commands"), ("inserted", "replaced", "unknown", "commands")  # what is news
 MET = 10  # seconds in which nearly all clients have come to each node
 
 AWAY, BACK = "during the change", "after the change"
@@ -44,6 +45,8 @@ class NodeFaults(Faults):
     def __init__(self, lab, crowd, settings, options):
         super().__init__(lab, crowd, settings, options.seed)
         self.has_store = options.store != "none"
+        known = {**labs.SERVICES, **generated.SERVICES}
+        self.by_client = sorted(name for name in settings.services if known[name].affinity == "client")
         self.members = {}
         for number in range(1, options.nodes + 1):
             engine = (settings.engine.split(",") * options.nodes)[number - 1]
@@ -88,7 +91,7 @@ class NodeFaults(Faults):
 
     def forget(self, number):
         """The exceptions of the client's sessions; those of flows do not matter, as all clients have new ports."""
-        for name in BY_CLIENT:
+        for name in self.by_client:
             self.members[number].ctl("session", "clear", "--local", "--service", name)
         self.behind.discard(number)
 
@@ -99,34 +102,45 @@ class NodeFaults(Faults):
                 self.forget(number)
             return
         present = self.present()
-        for name in BY_CLIENT:
+        for name in self.by_client:
             self.members[present[0]].ctl("session", "clear", "--service", name)
         wait_for(lambda: not any(self.members[number].lab.show("sessions")["sessions"] for number in present), SETTLED, "no sessions")
         self.behind.difference_update(present)
 
     def exchanges(self):
-        """What nodes that are present have told and received."""
-        exchanges = [member.lab.show("cluster")["exchange"] for number, member in sorted(self.members.items()) if number not in self.gone]
-        return [(e["told"], e["received"], e["queued_bytes"], e["synchronised"]) for e in exchanges]
+        """What nodes that are present say of their exchange."""
+        return [member.lab.show("cluster")["exchange"] for number, member in sorted(self.members.items()) if number not in self.gone]
 
     def exchanged(self):
-        """Waits until all exceptions have been told: nothing new for longer than a scan takes."""
-        before, since = self.exchanges(), time.monotonic()
-        while time.monotonic() - since < QUIET:
+        """Waits until all exceptions have been told: nothing new for longer than a scan takes. A flow that goes on is told again for as
+        long, which is no news."""
+        before, since, is_sent = None, 0, False
+        while not is_sent or time.monotonic() - since < QUIET:
             time.sleep(0.1)
-            now = self.exchanges()
-            if now != before or not all(queued == 0 and synchronised for _, _, queued, synchronised in now):
-                before, since = now, time.monotonic()
+            exchanges = self.exchanges()
+            now = [[of[name] for of, names in ((e["told"], TOLD), (e["received"], RECEIVED)) for name in names] for e in exchanges]
+            if now != before:
+                before, since, is_sent = now, time.monotonic(), False
+            is_sent = is_sent or all(e["queued_bytes"] == 0 and e["synchronised"] for e in exchanges)
 
     def meet_all(self):
         """Clients whom a node meets first while another one has the former configuration may change between two backends for ten
         seconds, or more (docs/cluster.md#two-sessions-of-a-client)."""
-        expected = {(name, client) for name in SESSIONS if name in DIRECT for client in SESSIONS[name]}
+        if not self.has_store:
+            return
         present = [member.lab for number, member in self.members.items() if number not in self.gone]
         end = time.monotonic() + MET
-        while self.has_store and time.monotonic() < end and any(
-                expected - {(row["service"], row["client"]) for row in lab.show("sessions")["sessions"]} for lab in present):
+        self.crowd.meet(lab.number for lab in present)
+        while time.monotonic() < end and not self.have_met(present):
             time.sleep(0.2)
+        self.crowd.retire()
+
+    def have_met(self, present):
+        """Whether all clients have met all of these nodes."""
+        _, _, _, totals = self.crowd.state()
+        expected = {(name, client) for name in SESSIONS if name in DIRECT for client in SESSIONS[name]}
+        return not (totals and totals.unmet) and not any(
+            expected - {(row["service"], row["client"]) for row in lab.show("sessions")["sessions"]} for lab in present)
 
     def nothing_moves(self, phase):
         """From now on, as all exceptions are known on all nodes."""
