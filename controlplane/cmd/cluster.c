@@ -167,7 +167,7 @@ static json_t *exchange_json(const struct berth_daemon_state *state)
 			 berth_cmd_count(berth_sender_counts(exchange->sender)->deferred), "lost",
 			 berth_cmd_count(berth_exceptions_lost(berth_sender_exceptions(exchange->sender))),
 			 "received", received_json(received), "refused",
-			 berth_cmd_count(berth_receiver_refused(received)));
+			 berth_cmd_count(berth_store_refused_records(state->store, exchange->receiver)));
 }
 
 enum berth_code berth_cmd_show_cluster(const struct berth_cmd_context *context, const json_t *arguments,

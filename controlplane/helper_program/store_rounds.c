@@ -59,10 +59,11 @@ struct berth_serve_rounds {
 	size_t n_tells;
 	char epoch[BERTH_HELPER_STORE_ID_BYTES], run_id[BERTH_HELPER_STORE_ID_BYTES];
 	uint64_t now_ms; /* of the server */
-	/* Of each batch: its stream has an id of the future, so its entries would stay for ever; or the last one.
-	 */
-	bool is_ahead[BERTH_HELPER_STORE_TELLS];
-	size_t n_ahead;
+	/* Of each batch: its key is no stream, or one with an id of the future, so that its entries would stay for
+	 * ever, or with the last one. */
+	bool is_spoilt[BERTH_HELPER_STORE_TELLS];
+	size_t n_spoilt;
+	bool is_epoch_spoilt; /* its key is of another type, so that no node would see that the data are others */
 	struct berth_stream_result results[BERTH_HELPER_STORE_PAGE];
 };
 
@@ -173,13 +174,13 @@ static void identify(struct berth_serve_rounds *rounds)
 static void end_round(struct berth_serve_rounds *rounds)
 {
 	char key[BERTH_STREAM_KEY_BYTES];
-	if (!rounds->n_ahead || !rounds->redis) {
+	if ((!rounds->n_spoilt && !rounds->is_epoch_spoilt) || !rounds->redis) {
 		finish(rounds, NULL);
 		return;
 	}
 	enter(rounds, REPLACING);
 	for (size_t i = 0; i < rounds->n_tells && rounds->redis; i++)
-		if (rounds->is_ahead[i])
+		if (rounds->is_spoilt[i])
 			COMMAND(rounds, "DEL",
 				berth_stream_key(rounds->round.cluster, rounds->tells[i]->service, key));
 	set_epoch(rounds, true);
@@ -244,7 +245,7 @@ static void read_streams(struct berth_serve_rounds *rounds, uint32_t first, uint
 static void exchange(struct berth_serve_rounds *rounds)
 {
 	enter(rounds, EXCHANGING);
-	rounds->n_ahead = 0;
+	rounds->n_spoilt = 0;
 	for (uint32_t i = 0; i < rounds->round.n; i++)
 		rounds->results[i] = (struct berth_stream_result){.after = rounds->round.page[i].after};
 	for (size_t i = 0; i < rounds->n_tells && rounds->redis; i++)
@@ -252,7 +253,7 @@ static void exchange(struct berth_serve_rounds *rounds)
 	if (rounds->round.n && rounds->redis)
 		read_streams(rounds, 0, rounds->round.n);
 	if (!rounds->round.n && !rounds->n_tells)
-		finish(rounds, NULL);
+		end_round(rounds);
 }
 
 static void read_each(struct berth_serve_rounds *rounds)
@@ -269,12 +270,15 @@ static bool is_error(const redisReply *reply, const char *begin)
 	return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, begin, strlen(begin)) == 0;
 }
 
-/* INFO may be forbidden, and the epoch's key may be of another type: then they are not known. */
+/* INFO may be forbidden, and the epoch's key may be of another type: then they are not known, and the key is
+ * replaced at the end of the round. */
 static void on_identified(struct berth_serve_rounds *rounds, const redisReply *reply)
 {
 	const size_t at = rounds->n_replies++;
-	const bool may_fail = at == INFO || (at == EPOCH && is_error(reply, "WRONGTYPE"));
 	char text[BERTH_REDIS_REASON_BYTES];
+	if (at == EPOCH)
+		rounds->is_epoch_spoilt = is_error(reply, "WRONGTYPE");
+	const bool may_fail = at == INFO || (at == EPOCH && rounds->is_epoch_spoilt);
 	if (reply->type == REDIS_REPLY_ERROR && !may_fail) {
 		fail(rounds, berth_redis_text(reply, text));
 		return;
@@ -289,12 +293,10 @@ static void on_identified(struct berth_serve_rounds *rounds, const redisReply *r
 		exchange(rounds);
 }
 
-#define EXHAUSTED "ERR The stream has exhausted"
-
-/* What another attempt would not cure. */
+/* What another attempt would not cure: the key is no stream, or one that takes no more. */
 static bool is_refusal(const redisReply *reply)
 {
-	return is_error(reply, "WRONGTYPE") || is_error(reply, EXHAUSTED);
+	return is_error(reply, "WRONGTYPE") || is_error(reply, "ERR The stream has exhausted");
 }
 
 static void on_written(struct berth_serve_rounds *rounds, size_t at, const redisReply *reply)
@@ -307,8 +309,8 @@ static void on_written(struct berth_serve_rounds *rounds, size_t at, const redis
 		fail(rounds, "it sent what does not answer the command");
 	else
 		answer(rounds, BERTH_HELPER_STORE_TOLD, &message.header, sizeof(message));
-	rounds->is_ahead[at] = is_error(reply, EXHAUSTED) || message.at.ms > rounds->now_ms + AHEAD_MS;
-	rounds->n_ahead += rounds->is_ahead[at];
+	rounds->is_spoilt[at] = message.refused || message.at.ms > rounds->now_ms + AHEAD_MS;
+	rounds->n_spoilt += rounds->is_spoilt[at];
 }
 
 /* Returns what is wrong, or NULL. */
@@ -382,7 +384,7 @@ static void on_replied(void *arg, const redisReply *reply)
 	case REPLACING:
 		if (reply->type == REDIS_REPLY_ERROR)
 			fail(rounds, berth_redis_text(reply, text));
-		else if (++rounds->n_replies == rounds->n_ahead + 1)
+		else if (++rounds->n_replies == rounds->n_spoilt + 1)
 			finish(rounds, NULL);
 	}
 }

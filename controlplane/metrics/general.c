@@ -77,7 +77,7 @@ static void set_exchange(uint64_t values[GLOBAL_COUNT], const struct berth_daemo
 	values[GLOBAL_EXCHANGE_SYNCHRONISED] = exchange->is_synchronised;
 	values[GLOBAL_EXCHANGE_DEFERRED] = berth_sender_counts(exchange->sender)->deferred;
 	values[GLOBAL_EXCHANGE_LOST] = berth_exceptions_lost(berth_sender_exceptions(exchange->sender));
-	values[GLOBAL_EXCHANGE_REFUSED] = berth_receiver_refused(berth_receiver_counts(exchange->receiver));
+	values[GLOBAL_EXCHANGE_REFUSED] = berth_store_refused_records(state->store, exchange->receiver);
 	values[GLOBAL_EXCHANGE_LAG] = oldest_ms ? (berth_clock_ms() - oldest_ms) / 1000 : 0;
 }
 

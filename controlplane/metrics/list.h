@@ -50,7 +50,8 @@
 	X(EXCHANGE_LOST, "berth_exchange_lost_exceptions_total", COUNTER,                                          \
 	  "Exceptions that a scan found and that there was no room to remember: they are told to no node.")        \
 	X(EXCHANGE_REFUSED, "berth_exchange_refused_records_total", COUNTER,                                       \
-	  "Records of other nodes that are refused: no node of this version has written them.")                    \
+	  "Records in the store that are refused: no node of this version has written them. "                      \
+	  "A key that is no stream counts at each read.")                                                          \
 	X(EXCHANGE_LAG, "berth_exchange_lag_seconds", GAUGE,                                                       \
 	  "For how long the oldest record has waited for the store.")                                              \
 	X(RECEIVED, "berth_received_packets_total", COUNTER,                                                       \

@@ -339,3 +339,9 @@ const struct berth_store_records *berth_store_records(const struct berth_store *
 {
 	return berth_rounds_status(store->rounds);
 }
+
+uint64_t berth_store_refused_records(const struct berth_store *store, const struct berth_receiver *receiver)
+{
+	return berth_store_records(store)->refused_entries +
+	       berth_receiver_refused(berth_receiver_counts(receiver));
+}

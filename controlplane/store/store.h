@@ -8,6 +8,7 @@
 
 #include <event2/event.h>
 
+#include "controlplane/cluster/receiver.h"
 #include "controlplane/helper/helper.h"
 #include "controlplane/store/peers.h"
 #include "controlplane/store/rounds.h"
@@ -55,3 +56,5 @@ void berth_store_read_missed(struct berth_store *store);
  * is counted, if the queue is full (offer it later) or the service is not followed. */
 bool berth_store_tell(struct berth_store *store, uint64_t service, const uint8_t *batch, size_t bytes);
 const struct berth_store_records *berth_store_records(const struct berth_store *store);
+/* Records and entries of streams that no node of this version has written. */
+uint64_t berth_store_refused_records(const struct berth_store *store, const struct berth_receiver *receiver);

@@ -229,7 +229,7 @@ static void follow_alarms(struct berth_daemon *daemon)
 	const uint64_t counts[] = {
 		[BERTH_EXCHANGE_LATE] = exceptions->late,
 		[BERTH_EXCHANGE_LOST] = berth_exceptions_lost(berth_sender_exceptions(state->sender)),
-		[BERTH_EXCHANGE_REFUSED] = berth_receiver_refused(received),
+		[BERTH_EXCHANGE_REFUSED] = berth_store_refused_records(daemon->store, state->receiver),
 		[BERTH_EXCHANGE_OTHER_HASH] = received->put[BERTH_RECEIVED_OTHER_HASH],
 		[BERTH_EXCHANGE_SMALL_TABLE] = received->put[BERTH_RECEIVED_SMALL_TABLE],
 		[BERTH_EXCHANGE_COMMANDS] = operators->received[BERTH_OPERATOR_REFUSED] +

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Records of two nodes, whatever becomes of the store in between. */
+#include <inttypes.h>
+
 #include "tests/unit/controlplane/store/store_nodes.h"
 
 static void what_is_told_without_a_store_waits_up_to_a_bound_and_is_told_later(void **state)
@@ -114,6 +116,30 @@ static void a_replica_that_takes_over_makes_all_tell_again(void **state)
 	assert_in_range(lab->two.again, again + 1, again + 3);
 }
 
+/* The second one of the list has entries behind all that the nodes have read, so that the data alone say so. */
+static void a_store_with_data_of_others_in_its_place_makes_all_tell_again(void **state)
+{
+	struct lab *lab = *state;
+	redis_start(&lab->redis, no_options);
+	redis_start(&lab->replica, no_options);
+	redis_do(&lab->redis, "ACL SETUSER default -info");
+	redis_do(&lab->replica, "ACL SETUSER default -info");
+	redis_do(&lab->replica, "SET berth:shop:epoch 00000000feedface");
+	start_node(lab, &lab->one, "lb1");
+	start_node(lab, &lab->two, "lb2");
+	assert_true(tell(&lab->one, SERVICE, "before"));
+	expect_batch(lab, &lab->two, "before");
+	redis_do(&lab->replica, "XADD berth:shop:x:000000000000005e %" PRIu64 "-0 n lb9 e 00 b %b",
+		 time_ms(lab) + 60000, "of others", sizeof("of others"));
+	redis_kill(&lab->redis);
+	expect(lab, lab->one.lost == 1 && lab->two.lost == 1);
+	expect_batch(lab, &lab->one, "of others");
+	assert_true(tell(&lab->one, SERVICE, "told again"));
+	expect_batch(lab, &lab->two, "told again");
+	expect(lab, records_of(&lab->one)->is_synchronised && records_of(&lab->two)->is_synchronised);
+	assert_int_equal(lab->one.lost, 1);
+}
+
 static void a_store_out_of_memory_is_an_alarm_and_reads_go_on_later(void **state)
 {
 	struct lab *lab = *state;
@@ -192,6 +218,7 @@ int main(void)
 		TEST(a_killed_store_loses_nothing_that_waits),
 		TEST(a_stopped_store_blocks_nothing_and_goes_on),
 		TEST(a_replica_that_takes_over_makes_all_tell_again),
+		TEST(a_store_with_data_of_others_in_its_place_makes_all_tell_again),
 		TEST(a_store_out_of_memory_is_an_alarm_and_reads_go_on_later),
 		TEST(rounds_that_fail_while_visits_do_not_are_an_alarm),
 		TEST(the_rights_that_the_documents_name_suffice),

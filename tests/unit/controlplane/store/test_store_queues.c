@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/store/failure.h"
 #include "controlplane/store/followed.h"
 #include "controlplane/store/outbox.h"
 #include "tests/support/unit.h"
@@ -238,6 +239,26 @@ static void no_service_is_an_empty_page(void **state)
 	berth_followed_free(&followed);
 }
 
+/* Three to five quarters of 250 ms, 500 ms, ..., 5 s. */
+static void an_attempt_waits_twice_as_long_as_the_last_one_up_to_a_bound_and_not_as_long_as_others(void **state)
+{
+	(void)state;
+	uint64_t least = UINT64_MAX, most = 0;
+	for (int node = 0; node < 200; node++) {
+		struct berth_backoff backoff = {0};
+		uint64_t ms = 250;
+		for (int failures = 0; failures < 20; failures++) {
+			const uint64_t wait = berth_backoff_next(&backoff);
+			assert_in_range(wait, ms - ms / 4, ms + ms / 4);
+			ms = 2 * ms < 5000 ? 2 * ms : 5000;
+			least = failures > 10 && wait < least ? wait : least;
+			most = failures > 10 && wait > most ? wait : most;
+		}
+	}
+	assert_in_range(least, 3750, 4000);
+	assert_in_range(most, 6000, 6250);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -250,6 +271,8 @@ int main(void)
 		cmocka_unit_test(what_is_only_written_is_not_read_and_not_waited_for),
 		cmocka_unit_test(all_services_are_read_in_turn_and_those_behind_more_often),
 		cmocka_unit_test(no_service_is_an_empty_page),
+		cmocka_unit_test(
+			an_attempt_waits_twice_as_long_as_the_last_one_up_to_a_bound_and_not_as_long_as_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
