@@ -65,12 +65,17 @@ static bool is_later(const struct berth_clears *clears, const struct berth_clear
 	return later && (uint8_t)(later - clear->number) < UINT8_MAX / 2;
 }
 
+/* Whether it leaves a session alone that had its last packet then. */
+static bool spares(const struct berth_clear *clear, uint32_t last_s)
+{
+	return clear->spares_later && (int32_t)(last_s - clear->told_s) > 0;
+}
+
 static bool stays(const struct berth_clears *clears, const struct berth_clear *clear,
 		  const struct berth_session *session, const struct berth_view *view)
 {
 	const uint32_t last_s = view->now - berth_word_age(session->word, view->now);
-	return (session->has_client && session->client.reason == BERTH_REASON_PINNED) ||
-	       (clear->spares_later && (int32_t)(last_s - clear->told_s) > 0) ||
+	return (session->has_client && session->client.reason == BERTH_REASON_PINNED) || spares(clear, last_s) ||
 	       is_later(clears, clear, session->at);
 }
 
@@ -236,10 +241,11 @@ static bool has(const struct berth_clear *clear, const struct berth_cluster_reco
 	       berth_addr_equal(&prefix, &cleared) && (!clear->is_done || session->sequence <= clear->sequence);
 }
 
-bool berth_clears_has(const struct berth_clears *clears, const struct berth_cluster_record *session)
+bool berth_clears_has(const struct berth_clears *clears, const struct berth_cluster_record *session,
+		      const uint32_t *last_s)
 {
 	for (uint32_t i = 0; i < clears->n; i++)
-		if (has(&clears->all[i], session))
+		if (has(&clears->all[i], session) && !(last_s && spares(&clears->all[i], *last_s)))
 			return true;
 	return false;
 }

@@ -61,5 +61,7 @@ bool berth_clears_precede(struct berth_clears *clears, const struct berth_ids *n
 			  const struct berth_view *view, uint32_t service, const union berth_addr *client);
 /* It was written to this slot. */
 void berth_clears_spare(struct berth_clears *clears, uint32_t at);
-/* Whether this node has told the session before it cleared it. */
-bool berth_clears_has(const struct berth_clears *clears, const struct berth_cluster_record *session);
+/* Whether this node has told the session before it cleared it. `last_s`: when the session had its last packet,
+ * which a clear that is carried out again may spare; NULL of a move. */
+bool berth_clears_has(const struct berth_clears *clears, const struct berth_cluster_record *session,
+		      const uint32_t *last_s);

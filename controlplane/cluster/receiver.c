@@ -271,21 +271,23 @@ static void hear_own(struct berth_receiver *receiver, const struct berth_view *v
 
 /* A clear of this node is carried out again in the order of the store: what others told before it may have come
  * since, the more so if it is read again. So is a move that was done here before a clear that comes before it. A
- * session that is read again may come before a clear that is remembered from the first time. */
+ * session that is read again may come before a clear that is remembered from the first time. One that is told
+ * before an old clear is read again, because the store has failed over, stays as it does in the table. */
 static void take_own(struct berth_receiver *receiver, const struct berth_view *view,
 		     const struct berth_cluster_record *record)
 {
 	receiver->counts.own++;
 	hear_own(receiver, view, record);
 	const bool is_clear = record->table == BERTH_CLUSTER_CLEAR;
+	const uint32_t last_s = view->now - idle_s(receiver, record);
 	if (record->sequence <= receiver->sequence_before && !(is_clear && receiver->batch->is_again))
 		return;
 	if (is_clear)
 		clear(receiver, view, record);
-	else if (record->table == BERTH_CLUSTER_MOVE && berth_clears_has(&receiver->clears, record))
+	else if (record->table == BERTH_CLUSTER_MOVE && berth_clears_has(&receiver->clears, record, NULL))
 		move(receiver, view, record);
 	else if (record->table == BERTH_CLUSTER_SESSION && !receiver->batch->is_again &&
-		 berth_clears_has(&receiver->clears, record))
+		 berth_clears_has(&receiver->clears, record, &last_s))
 		clear_again(receiver, record);
 }
 

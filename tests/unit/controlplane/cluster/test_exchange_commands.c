@@ -242,7 +242,7 @@ static void the_clear_of_a_service_is_remembered_longest(void **state)
 	}
 	const struct berth_cluster_record session = {
 		.service = clear.service, .client = client_of(4 * BERTH_CLEARS), .client_bits = 128, .sequence = 5};
-	assert_true(berth_clears_has(&clears, &session));
+	assert_true(berth_clears_has(&clears, &session, NULL));
 	berth_ids_free(&ids);
 	close_pair(&a, &b);
 }
@@ -332,6 +332,41 @@ static void what_is_told_after_a_clear_stays_and_what_is_read_again_clears_nothi
 	const uint32_t all = stream.n;
 	read_all(&a, &b);
 	assert_int_equal(stream.n, all);
+	close_pair(&a, &b);
+}
+
+/* After a store has failed over: sessions of later clients are told again first, then the old clear is read again.
+ */
+static void what_is_told_before_an_old_clear_is_read_again_stays(void **state)
+{
+	struct peer a, b;
+	(void)state;
+	tell_and_clear(&a, &b, true);
+	read_all(&a, &b);
+	const uint32_t n = stream.n;
+	a.node.now += 20;
+	b.node.now += 20;
+	for (uint32_t i = FLOWS; i < 2 * FLOWS; i++) {
+		node_forward_numbered(&a.node, addresses[1], i, 0x02);
+		node_forward_numbered(&a.node, addresses[1], i, 0x10);
+	}
+	node_apply(&a.node, SMALL, ALL(FOUR "," B(5)));
+	node_apply(&b.node, SMALL, ALL_REVERSED(B(5) "," FOUR_REVERSED));
+	scan(&a);
+	const uint32_t all = stream.n;
+	stream.is_again = true;
+	stream.age_s = 20;
+	read_stream(&a, 0, n);
+	read_stream(&b, 0, n);
+	clear_all(&a);
+	clear_all(&b);
+	stream.is_again = false;
+	stream.age_s = 0;
+	read_stream(&b, n, all);
+	read_stream(&a, n, all);
+	assert_int_equal(stream.n, all);
+	assert_int_equal(count_sessions(&a, "client"), FLOWS);
+	assert_in_range(count_sessions(&b, "client"), FLOWS / 6, FLOWS / 4);
 	close_pair(&a, &b);
 }
 
@@ -493,6 +528,7 @@ int main(void)
 		cmocka_unit_test(a_session_that_is_told_in_the_moment_of_a_clear_is_cleared),
 		cmocka_unit_test(what_was_cleared_here_stays_so_when_it_is_read_again),
 		cmocka_unit_test(what_is_told_after_a_clear_stays_and_what_is_read_again_clears_nothing_more),
+		cmocka_unit_test(what_is_told_before_an_old_clear_is_read_again_stays),
 		cmocka_unit_test(what_is_told_after_a_clear_stays_while_the_clear_is_under_way),
 		cmocka_unit_test(each_clear_ends_what_comes_before_it_and_nothing_else),
 		cmocka_unit_test(what_is_told_after_two_clears_replaces_what_came_between_them),
