@@ -46,6 +46,7 @@ struct shared_config {
 
 struct berth_checks {
 	struct event_base *base;
+	struct berth_wheel *wheel;
 	struct berth_checks_listener listener;
 	void *tree;    /* <search.h>, by key */
 	void *configs; /* <search.h>, by bytes */
@@ -102,8 +103,7 @@ static void release_config(struct berth_checks *checks, const struct berth_healt
 
 static void set_timer(struct berth_check *check, uint64_t us)
 {
-	struct timeval tv = {.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000)};
-	evtimer_add(&check->timer, &tv);
+	berth_wheel_set(check->checks->wheel, &check->timer, us);
 }
 
 /* Records whether the probe could run. Returns true if that changed. */
@@ -264,7 +264,7 @@ static void start(struct berth_check *check)
 	check->probe.is_refused = false;
 	uint32_t delay = check->was_probed ? berth_health_delay(interval, check->random)
 					   : berth_health_second_delay(interval, check->random);
-	check->due_us = check->probe.started_us + UINT64_C(1000) * delay;
+	check->due_us = berth_health_together(check->probe.started_us + UINT64_C(1000) * delay, interval);
 	check->was_probed = true;
 	uint32_t timeout = (config->timeout_ms ? config->timeout_ms : 1) + (check->ops->times_out ? GRACE_MS : 0);
 	set_timer(check, UINT64_C(1000) * timeout);
@@ -296,10 +296,8 @@ static void end_late_probe(struct berth_check *check)
 	finish(check, check->ops->times_out ? BERTH_PROBE_HOST_ERROR : BERTH_PROBE_TIMED_OUT);
 }
 
-static void on_timer(evutil_socket_t fd, short events, void *arg)
+static void on_timer(void *arg)
 {
-	(void)fd;
-	(void)events;
 	struct berth_check *check = arg;
 	struct berth_checks *checks = check->checks;
 
@@ -390,7 +388,7 @@ static struct berth_check *create_check(struct berth_checks *checks, const struc
 		free(check);
 		return NULL;
 	}
-	evtimer_assign(&check->timer, checks->base, on_timer, check);
+	check->timer = (struct berth_wheel_timer){.fn = on_timer, .arg = check};
 	schedule_first(check);
 	return check;
 }
@@ -429,7 +427,7 @@ void berth_checks_release(struct berth_check *check)
 
 	if (!LIST_EMPTY(&check->targets) || check->n_staged)
 		return;
-	evtimer_del(&check->timer);
+	berth_wheel_cancel(checks->wheel, &check->timer);
 	if (check->phase == BERTH_CHECK_QUEUED)
 		TAILQ_REMOVE(&check->pool->queue, check, queue_entry);
 	if (check->phase == BERTH_CHECK_PROBING) {
@@ -460,8 +458,11 @@ struct berth_checks *berth_checks_new(struct event_base *base, const struct bert
 		return NULL;
 	checks->base = base;
 	checks->listener = *listener;
+	checks->wheel = berth_wheel_new(base);
 	checks->remote = helper ? berth_remote_new(helper) : NULL;
-	if (helper && !checks->remote) {
+	if (!checks->wheel || (helper && !checks->remote)) {
+		berth_remote_free(checks->remote);
+		berth_wheel_free(checks->wheel);
 		free(checks);
 		return NULL;
 	}
@@ -494,5 +495,6 @@ void berth_checks_free(struct berth_checks *checks)
 	for (int i = 0; i < BERTH_HEALTH_TYPES; i++)
 		if (checks->shared[i])
 			berth_probe_types[i]->close(checks->shared[i]);
+	berth_wheel_free(checks->wheel);
 	free(checks);
 }

@@ -12,6 +12,7 @@
 #include "controlplane/health/state.h"
 #include "controlplane/health/target.h"
 #include "controlplane/model/response.h"
+#include "controlplane/util/wheel.h"
 
 struct berth_checks;
 struct berth_check_target; /* defined in health.c */
@@ -56,7 +57,7 @@ struct berth_check {
 	struct probe_pool *pool;
 	bool timed_out;	 /* the last probe did */
 	bool was_probed; /* at least once */
-	struct event timer;
+	struct berth_wheel_timer timer;
 	uint64_t due_us; /* CLOCK_MONOTONIC of the next probe */
 	uint64_t random;
 	TAILQ_ENTRY(berth_check) queue_entry;

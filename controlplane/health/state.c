@@ -49,3 +49,10 @@ uint32_t berth_health_first_delay(uint32_t interval_ms, uint64_t random)
 	uint32_t most_ms = interval_ms < MAX_FIRST_MS ? interval_ms : MAX_FIRST_MS;
 	return (uint32_t)(random % ((uint64_t)most_ms + 1));
 }
+
+uint64_t berth_health_together(uint64_t us, uint32_t interval_ms)
+{
+	const uint64_t share_us = UINT64_C(1000) * interval_ms / 128;
+	const uint64_t apart_us = share_us < 8000 ? share_us : 8000;
+	return apart_us ? (us + apart_us / 2) / apart_us * apart_us : us;
+}

@@ -28,3 +28,6 @@ uint32_t berth_health_delay(uint32_t interval_ms, uint64_t random);
 uint32_t berth_health_second_delay(uint32_t interval_ms, uint64_t random);
 /* From now to the first probe, ms: at most 100, so that the state is known soon. */
 uint32_t berth_health_first_delay(uint32_t interval_ms, uint64_t random);
+/* The nearest of the times at which probes of this interval start: a share of it apart, at most 8 ms, so that what
+ * many of them send and receive goes together. */
+uint64_t berth_health_together(uint64_t us, uint32_t interval_ms);

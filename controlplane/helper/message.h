@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Messages between berthd and berth-helper, over a socketpair of type SOCK_SEQPACKET: one message a packet. Both
- * sides check length and version of each, and berthd every member of what it gets: a helper may have been taken
- * over by a server that it talked to.
+ * Messages between berthd and berth-helper, over a socketpair of type SOCK_SEQPACKET: one or more a packet, each at
+ * a multiple of 8 bytes; one with descriptors has a packet of its own. Both sides check length and version of each,
+ * and berthd every member of what it gets: a helper may have been taken over by a server that it talked to.
  */
 #pragma once
 
@@ -10,8 +10,8 @@
 #include "controlplane/util/agent_words.h"
 
 enum {
-	BERTH_HELPER_VERSION = 3,
-	BERTH_HELPER_MESSAGE_BYTES = 21 << 10, /* the longest one */
+	BERTH_HELPER_VERSION = 4,
+	BERTH_HELPER_MESSAGE_BYTES = 21 << 10, /* the longest one; no packet is longer */
 	BERTH_HELPER_FDS = 2,		       /* of one message */
 	BERTH_HELPER_REASON_BYTES = 160,
 	BERTH_HELPER_DNS_ADDRESSES = 1025, /* one more than a good answer has */

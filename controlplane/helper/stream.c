@@ -9,16 +9,21 @@
 #include <unistd.h>
 
 enum {
-	BATCH = 32, /* messages per system call */
+	BATCH = 8, /* packets per system call, and per turn of the loop */
+	/* Of several messages; to send and to receive a packet takes as long as some forty messages of a probe. */
+	PACKET_BYTES = 8 << 10,
 	QUEUE_BYTES = 32 << 20,
+	ALIGNMENT = 8,
 };
+_Static_assert((int)PACKET_BYTES <= (int)BERTH_HELPER_MESSAGE_BYTES, "the other end has room for it");
 
-struct queued {
-	STAILQ_ENTRY(queued) entry;
+struct packet {
+	STAILQ_ENTRY(packet) entry;
+	size_t room;
 	size_t bytes;
 	size_t n_fds;
 	int fds[BERTH_HELPER_FDS];
-	_Alignas(8) uint8_t message[];
+	_Alignas(ALIGNMENT) uint8_t messages[];
 };
 
 union control {
@@ -37,9 +42,15 @@ struct berth_stream {
 	struct berth_stream_listener listener;
 	struct event *readable;
 	struct event *writable; /* also activated by the first message of a batch */
-	STAILQ_HEAD(, queued) queue;
+	STAILQ_HEAD(, packet) queue;
+	struct packet *last; /* of the queue, if it has any */
 	size_t queued_bytes;
 };
+
+static size_t aligned(size_t bytes)
+{
+	return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
 
 static void close_all(const int *fds, size_t n)
 {
@@ -49,47 +60,47 @@ static void close_all(const int *fds, size_t n)
 
 static void remove_first(struct berth_stream *stream)
 {
-	struct queued *first = STAILQ_FIRST(&stream->queue);
+	struct packet *first = STAILQ_FIRST(&stream->queue);
 	STAILQ_REMOVE_HEAD(&stream->queue, entry);
-	stream->queued_bytes -= first->bytes;
+	stream->queued_bytes -= first->room;
 	close_all(first->fds, first->n_fds);
 	free(first);
 }
 
 /* --- sending --- */
 
-static void attach_fds(struct msghdr *header, union control *control, const struct queued *queued)
+static void attach_fds(struct msghdr *header, union control *control, const struct packet *packet)
 {
-	if (!queued->n_fds)
+	if (!packet->n_fds)
 		return;
 	header->msg_control = control;
-	header->msg_controllen = CMSG_SPACE(queued->n_fds * sizeof(int));
+	header->msg_controllen = CMSG_SPACE(packet->n_fds * sizeof(int));
 	struct cmsghdr *part = CMSG_FIRSTHDR(header);
 	part->cmsg_level = SOL_SOCKET;
 	part->cmsg_type = SCM_RIGHTS;
-	part->cmsg_len = CMSG_LEN(queued->n_fds * sizeof(int));
-	memcpy(CMSG_DATA(part), queued->fds, queued->n_fds * sizeof(int));
+	part->cmsg_len = CMSG_LEN(packet->n_fds * sizeof(int));
+	memcpy(CMSG_DATA(part), packet->fds, packet->n_fds * sizeof(int));
 }
 
-/* Sends one batch. Returns how many messages were sent, or -errno. */
+/* Sends one batch. Returns how many packets were sent, or -errno. */
 static int send_batch(struct berth_stream *stream)
 {
-	struct mmsghdr messages[BATCH] = {0};
+	struct mmsghdr headers[BATCH] = {0};
 	struct iovec pieces[BATCH];
 	union control controls[BATCH];
 	unsigned int n = 0;
-	struct queued *queued;
-	STAILQ_FOREACH(queued, &stream->queue, entry)
+	struct packet *packet;
+	STAILQ_FOREACH(packet, &stream->queue, entry)
 	{
 		if (n == BATCH)
 			break;
-		pieces[n] = (struct iovec){queued->message, queued->bytes};
-		messages[n].msg_hdr.msg_iov = &pieces[n];
-		messages[n].msg_hdr.msg_iovlen = 1;
-		attach_fds(&messages[n].msg_hdr, &controls[n], queued);
+		pieces[n] = (struct iovec){packet->messages, packet->bytes};
+		headers[n].msg_hdr.msg_iov = &pieces[n];
+		headers[n].msg_hdr.msg_iovlen = 1;
+		attach_fds(&headers[n].msg_hdr, &controls[n], packet);
 		n++;
 	}
-	int sent = sendmmsg(stream->fd, messages, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	int sent = sendmmsg(stream->fd, headers, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return sent < 0 ? -errno : sent;
 }
 
@@ -112,33 +123,52 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/* The last packet of the queue if it has room for a message without descriptors, else a new one. NULL: no memory,
+ * or `is_full`. */
+static struct packet *take_packet(struct berth_stream *stream, size_t bytes, size_t n_fds, bool *is_full)
+{
+	struct packet *last = STAILQ_EMPTY(&stream->queue) ? NULL : stream->last;
+	if (last && !n_fds && !last->n_fds && last->bytes + bytes <= last->room)
+		return last;
+	const size_t room = n_fds || bytes > PACKET_BYTES ? bytes : PACKET_BYTES;
+	*is_full = stream->queued_bytes + room > QUEUE_BYTES;
+	struct packet *packet = *is_full ? NULL : malloc(sizeof(*packet) + room);
+	if (!packet)
+		return NULL;
+	packet->room = room;
+	packet->bytes = packet->n_fds = 0;
+	if (STAILQ_EMPTY(&stream->queue))
+		event_active(stream->writable, EV_WRITE, 0);
+	STAILQ_INSERT_TAIL(&stream->queue, packet, entry);
+	stream->last = packet;
+	stream->queued_bytes += room;
+	return packet;
+}
+
 int berth_stream_send(struct berth_stream *stream, struct berth_helper_header *message, size_t bytes,
 		      const int *fds, size_t n_fds)
 {
-	bool has_room = stream->queued_bytes + bytes <= QUEUE_BYTES;
-	struct queued *queued = has_room ? malloc(sizeof(*queued) + bytes) : NULL;
-	if (!queued) {
+	bool is_full = false;
+	struct packet *packet = take_packet(stream, aligned(bytes), n_fds, &is_full);
+	if (!packet) {
 		close_all(fds, n_fds);
-		return has_room ? -ENOMEM : -ENOBUFS;
+		return is_full ? -ENOBUFS : -ENOMEM;
 	}
 	message->version = BERTH_HELPER_VERSION;
 	message->bytes = (uint32_t)bytes;
-	queued->bytes = bytes;
-	queued->n_fds = n_fds;
 	if (n_fds)
-		memcpy(queued->fds, fds, n_fds * sizeof(*fds));
-	memcpy(queued->message, message, bytes);
-	if (STAILQ_EMPTY(&stream->queue))
-		event_active(stream->writable, EV_WRITE, 0);
-	STAILQ_INSERT_TAIL(&stream->queue, queued, entry);
-	stream->queued_bytes += bytes;
+		memcpy(packet->fds, fds, n_fds * sizeof(*fds));
+	packet->n_fds = n_fds;
+	memcpy(packet->messages + packet->bytes, message, bytes);
+	memset(packet->messages + packet->bytes + bytes, 0, aligned(bytes) - bytes);
+	packet->bytes += aligned(bytes);
 	return 0;
 }
 
 /* --- receiving --- */
 
 struct received {
-	_Alignas(8) uint8_t bytes[BERTH_HELPER_MESSAGE_BYTES];
+	_Alignas(ALIGNMENT) uint8_t bytes[BERTH_HELPER_MESSAGE_BYTES];
 	union control control;
 };
 
@@ -164,36 +194,52 @@ static pid_t find_sender(struct msghdr *header)
 	return sender.pid;
 }
 
-/* Returns what is wrong with the message, or NULL. */
-static const char *deliver(struct berth_stream *stream, struct mmsghdr *received)
+/* Returns what is wrong with the first message of so many bytes, or NULL. */
+static const char *find_fault(const struct berth_helper_header *message, size_t bytes)
 {
-	const struct berth_helper_header *message = received->msg_hdr.msg_iov->iov_base;
-	int fds[BERTH_HELPER_FDS];
-	size_t n_fds = take_fds(&received->msg_hdr, fds);
-	const char *fault = NULL;
-	if (stream->identifies_sender)
-		stream->sender = find_sender(&received->msg_hdr);
-	if (received->msg_hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || received->msg_len < sizeof(*message) ||
-	    message->bytes != received->msg_len)
-		fault = "a message of wrong length";
-	else if (message->version != BERTH_HELPER_VERSION)
-		fault = "a message of another version of berth";
-	if (fault) {
-		close_all(fds, n_fds);
-		return fault;
-	}
-	return stream->listener.received(stream->listener.arg, message, fds, n_fds) ? NULL : "an invalid message";
+	if (bytes < sizeof(*message) || message->bytes < sizeof(*message) || message->bytes > bytes)
+		return "a message of wrong length";
+	return message->version == BERTH_HELPER_VERSION ? NULL : "a message of another version of berth";
 }
 
-/* The end of the stream is a message without bytes. */
-static void handle_batch(struct berth_stream *stream, struct mmsghdr *messages, int n)
+/* The first message owns the descriptors. Returns what is wrong with the packet, or NULL. */
+static const char *deliver(struct berth_stream *stream, struct mmsghdr *received)
+{
+	const struct berth_stream_listener *listener = &stream->listener;
+	const uint8_t *bytes = received->msg_hdr.msg_iov->iov_base;
+	size_t left = received->msg_len;
+	int fds[BERTH_HELPER_FDS];
+	size_t n_fds = take_fds(&received->msg_hdr, fds);
+	if (stream->identifies_sender)
+		stream->sender = find_sender(&received->msg_hdr);
+	if (received->msg_hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+		left = 0;
+	do {
+		const struct berth_helper_header *message = (const struct berth_helper_header *)bytes;
+		const char *fault = find_fault(message, left);
+		if (fault) {
+			close_all(fds, n_fds);
+			return fault;
+		}
+		const size_t taken = aligned(message->bytes);
+		if (!listener->received(listener->arg, message, fds, n_fds))
+			return "an invalid message";
+		n_fds = 0;
+		bytes += taken;
+		left -= taken < left ? taken : left;
+	} while (left && !stream->is_freed);
+	return NULL;
+}
+
+/* The end of the stream is a packet without bytes. */
+static void handle_batch(struct berth_stream *stream, struct mmsghdr *packets, int n)
 {
 	const char *fault = NULL;
 	bool is_over = false;
 	stream->is_receiving = true;
 	for (int i = 0; i < n && !is_over && !stream->is_freed; i++) {
-		is_over = messages[i].msg_len == 0;
-		fault = is_over ? NULL : deliver(stream, &messages[i]);
+		is_over = packets[i].msg_len == 0;
+		fault = is_over ? NULL : deliver(stream, &packets[i]);
 		is_over |= fault != NULL;
 	}
 	stream->is_receiving = false;
@@ -210,22 +256,22 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	static struct received received[BATCH]; /* one loop per process */
 	struct berth_stream *stream = arg;
-	struct mmsghdr messages[BATCH] = {0};
+	struct mmsghdr packets[BATCH] = {0};
 	struct iovec pieces[BATCH];
 	const size_t control_bytes = stream->takes_fds		 ? CMSG_SPACE(BERTH_HELPER_FDS * sizeof(int))
 				     : stream->identifies_sender ? CMSG_SPACE(sizeof(struct ucred))
 								 : 0;
 	for (int i = 0; i < BATCH; i++) {
 		pieces[i] = (struct iovec){received[i].bytes, sizeof(received[i].bytes)};
-		messages[i].msg_hdr.msg_iov = &pieces[i];
-		messages[i].msg_hdr.msg_iovlen = 1;
-		messages[i].msg_hdr.msg_control = control_bytes ? &received[i].control : NULL;
-		messages[i].msg_hdr.msg_controllen = control_bytes;
+		packets[i].msg_hdr.msg_iov = &pieces[i];
+		packets[i].msg_hdr.msg_iovlen = 1;
+		packets[i].msg_hdr.msg_control = control_bytes ? &received[i].control : NULL;
+		packets[i].msg_hdr.msg_controllen = control_bytes;
 	}
-	int n = recvmmsg(fd, messages, BATCH, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
+	int n = recvmmsg(fd, packets, BATCH, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	handle_batch(stream, messages, n < 0 ? 1 : n);
+	handle_batch(stream, packets, n < 0 ? 1 : n);
 }
 
 /* --- creation --- */

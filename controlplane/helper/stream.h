@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One end of the socketpair between berthd and berth-helper: messages are queued and sent many per system call. */
+/* One end of the socketpair between berthd and berth-helper: messages are queued, and sent many per packet and many
+ * packets per system call. */
 #pragma once
 
 #include <event2/event.h>

@@ -7,6 +7,7 @@
 
 #include "controlplane/health/types.h"
 #include "controlplane/helper_program/serve.h"
+#include "controlplane/util/wheel.h"
 
 enum {
 	/* A timeout that comes so late says nothing about the server: this process was stopped or starved. */
@@ -15,6 +16,7 @@ enum {
 
 struct berth_serve_probes {
 	struct event_base *base;
+	struct berth_wheel *wheel;
 	struct berth_stream *stream;
 	void *tree; /* <search.h>, by id */
 	void *shared[BERTH_HEALTH_TYPES];
@@ -25,7 +27,7 @@ struct work {
 	uint64_t id;
 	struct berth_serve_probes *probes;
 	const struct berth_probe_ops *ops;
-	struct event timer;
+	struct berth_wheel_timer timer;
 	uint64_t due_us;
 	struct berth_health_config check;
 };
@@ -45,7 +47,7 @@ static struct work *find(const struct berth_serve_probes *probes, uint64_t id)
 
 static void free_work(struct work *work)
 {
-	evtimer_del(&work->timer);
+	berth_wheel_cancel(work->probes->wheel, &work->timer);
 	if (work->probe.given_fd >= 0)
 		close(work->probe.given_fd);
 	if (work->probe.ca_fd >= 0)
@@ -74,10 +76,8 @@ static void on_done(struct berth_probe *probe, enum berth_probe_result result)
 	answer((struct work *)probe, result);
 }
 
-static void on_timeout(evutil_socket_t fd, short what, void *arg)
+static void on_timeout(void *arg)
 {
-	(void)fd;
-	(void)what;
 	struct work *work = arg;
 	const uint64_t now_us = berth_probe_now_us(); /* the event loop's clock may be a little ahead */
 	const uint64_t late_ms = now_us > work->due_us ? (now_us - work->due_us) / 1000 : 0;
@@ -119,7 +119,7 @@ static struct work *create(struct berth_serve_probes *probes, const struct berth
 	work->probe.timeout_reason = "no answer";
 	work->probe.is_raw = message->flags & BERTH_HELPER_IS_RAW;
 	work->probe.given_fd = work->probe.ca_fd = -1;
-	evtimer_assign(&work->timer, probes->base, on_timeout, work);
+	work->timer = (struct berth_wheel_timer){.fn = on_timeout, .arg = work};
 	if (tsearch(work, &probes->tree, compare))
 		return work;
 	free(work);
@@ -129,10 +129,9 @@ static struct work *create(struct berth_serve_probes *probes, const struct berth
 static void start_timer(struct work *work)
 {
 	const uint32_t ms = work->check.timeout_ms ? work->check.timeout_ms : 1;
-	const struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 	work->probe.started_us = berth_probe_now_us();
 	work->due_us = work->probe.started_us + UINT64_C(1000) * ms;
-	evtimer_add(&work->timer, &wait);
+	berth_wheel_set(work->probes->wheel, &work->timer, UINT64_C(1000) * ms);
 }
 
 static size_t expected_fds(const struct berth_helper_probe *message)
@@ -183,9 +182,14 @@ void berth_serve_probes_cancel(struct berth_serve_probes *probes, uint64_t id)
 struct berth_serve_probes *berth_serve_probes_new(struct event_base *base)
 {
 	struct berth_serve_probes *probes = calloc(1, sizeof(*probes));
-	if (probes)
-		probes->base = base;
-	return probes;
+	if (!probes)
+		return NULL;
+	probes->base = base;
+	probes->wheel = berth_wheel_new(base);
+	if (probes->wheel)
+		return probes;
+	free(probes);
+	return NULL;
 }
 
 void berth_serve_probes_set_stream(struct berth_serve_probes *probes, struct berth_stream *stream)

@@ -87,6 +87,20 @@ static __attribute__((unused)) size_t open_descriptors(void)
 	return descriptors_of("self") + (helper_pid ? descriptors_of(pid) : 0);
 }
 
+/* The filter of system calls is its last step before it serves. */
+static bool helper_serves(void)
+{
+	char path[32], line[128];
+	bool serves = false;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)helper_pid);
+	FILE *file = fopen(path, "re");
+	while (file && !serves && fgets(line, sizeof(line), file))
+		serves = strcmp(line, "Seccomp:\t2\n") == 0;
+	if (file)
+		fclose(file);
+	return serves;
+}
+
 static __attribute__((unused)) void limit_descriptors(rlim_t limit, rlim_t *before)
 {
 	struct rlimit files;
@@ -112,8 +126,9 @@ static __attribute__((unused)) int set_up(void **state)
 	if (options.program)
 		lab->helper = berth_helper_new(lab->base, &options);
 	helper_pid = lab->helper ? berth_helper_status(lab->helper)->pid : 0;
+	/* Its start opens and closes files, and takes seconds on a busy machine. */
 	if (lab->helper)
-		run_for(lab, 50); /* its start opens and closes files */
+		assert_true(wait_until(helper_serves(), 30000, run_for(lab, 5)));
 	lab->health = berth_health_new(lab->base, lab->helper, on_change, lab);
 	assert_non_null(lab->health);
 	berth_health_set_error_fn(lab->health, on_error);

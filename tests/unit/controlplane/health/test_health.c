@@ -66,6 +66,19 @@ static void test_delays_stay_within_a_tenth_and_differ(void **state)
 	assert_int_equal(berth_health_delay(5, random), 5);
 }
 
+static void test_probes_start_at_times_that_they_share(void **state)
+{
+	(void)state;
+	assert_int_equal(berth_health_together(80003999, 60000), 80000000);
+	assert_int_equal(berth_health_together(80004000, 60000), 80008000);
+	assert_int_equal(berth_health_together(80001000, 128), 80001000);
+	assert_int_equal(berth_health_together(80001499, 128), 80001000);
+	/* No interval loses more than the half of a 128th. */
+	for (uint32_t ms = 1; ms < 3000; ms++)
+		assert_in_range(berth_health_together(UINT64_C(1234567891), ms), 1234567891 - ms * 1000 / 256 - 1,
+				1234567891 + ms * 1000 / 256 + 1);
+}
+
 /* --- real sockets --- */
 
 static void test_a_server_that_listens_is_up_over_ipv4_and_ipv6(void **state)
@@ -417,7 +430,13 @@ static void test_the_callback_may_remove_every_target(void **state)
 		targets[i] = target_of(i + 1, "127.0.0.1", port);
 	lab->then = drop_all;
 	assert_int_equal(berth_health_set(lab->health, targets, 10), 0);
+	for (int i = 0; i < 2000 && !calls; i++) {
+		run_for(lab, 5);
+		for (int id = 1; id <= 10; id++)
+			calls += lab->reports[id].calls;
+	}
 	run_for(lab, 200);
+	calls = 0;
 	for (int id = 1; id <= 10; id++)
 		calls += lab->reports[id].calls;
 	assert_int_equal(calls, 1);
@@ -605,6 +624,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rise_and_fall_count_results_in_a_row),
 		cmocka_unit_test(test_delays_stay_within_a_tenth_and_differ),
+		cmocka_unit_test(test_probes_start_at_times_that_they_share),
 		TEST(test_a_server_that_listens_is_up_over_ipv4_and_ipv6),
 		TEST(test_a_server_that_refuses_is_down),
 		TEST(test_a_server_without_route_is_down_at_once_if_stale_is_0),

@@ -223,6 +223,7 @@ struct lie {
 static const struct lie lies[] = {
 	{"short", "it sent a message of wrong length"},
 	{"length", "it sent a message of wrong length"},
+	{"second", "it sent a message of wrong length"},
 	{"long", "it sent a message of wrong length"},
 	{"descriptor", "it sent a message of wrong length"},
 	{"version", "it sent a message of another version of berth"},
@@ -253,6 +254,8 @@ static void tell(const char *name)
 		message->header.bytes++;
 	if (!strcmp(name, "long"))
 		size = message->header.bytes = sizeof(bytes);
+	if (!strcmp(name, "second"))
+		size += 8;
 	if (!strcmp(name, "version"))
 		message->header.version++;
 	if (!strcmp(name, "type"))
