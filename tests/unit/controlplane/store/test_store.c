@@ -415,6 +415,31 @@ static void nodes_are_sorted_bounded_and_forgotten(void **state)
 	free(nodes);
 }
 
+static void expect_difference(struct berth_peers *nodes, const char *config, const char *secret, bool other_config,
+			      bool other_secret)
+{
+	const struct berth_presence own = {.node = "lb1", .config_digest = "aa", .secret_digest = "bb"};
+	struct berth_presence other = {.node = "lb2", .beat = nodes->n ? nodes->all[0].presence.beat + 1 : 1};
+	strcpy(other.config_digest, config);
+	strcpy(other.secret_digest, secret);
+	assert_true(berth_peers_take(nodes, &other, 1000));
+	berth_peers_compare(nodes, "shop", &own, 1000);
+	assert_int_equal(nodes->all[0].has_other_config, other_config);
+	assert_int_equal(nodes->all[0].has_other_secret, other_secret);
+}
+
+static void a_node_has_another_configuration_or_secret_until_it_has_the_same(void **state)
+{
+	(void)state;
+	struct berth_peers *nodes = calloc(1, sizeof(*nodes));
+	expect_difference(nodes, "aa", "bb", false, false);
+	expect_difference(nodes, "aa", "cc", false, true);
+	expect_difference(nodes, "dd", "cc", true, true);
+	expect_difference(nodes, "dd", "bb", true, false);
+	expect_difference(nodes, "aa", "bb", false, false);
+	free(nodes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -430,6 +455,7 @@ int main(void)
 		TEST(the_password_is_read_when_a_connection_begins),
 		TEST(a_killed_helper_is_started_again_and_visits_again),
 		cmocka_unit_test(nodes_are_sorted_bounded_and_forgotten),
+		cmocka_unit_test(a_node_has_another_configuration_or_secret_until_it_has_the_same),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
