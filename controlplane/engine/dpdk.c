@@ -37,7 +37,6 @@ struct dpdk_engine {
 	char instance[BERTH_INSTANCE_BYTES];
 	char run_dir[256];
 	bool is_configured;
-	bool is_beside; /* another engine goes on if this one does not start */
 	/* Of the process that this berthd found; argc 0: none, or it runs on. It is known to start with them. */
 	struct berth_dpdk_command former;
 	/* What the configuration asks for and berth-dpdk does not start with; argc 0: none. */
@@ -206,7 +205,7 @@ static struct berth_engine *dpdk_open(const struct berth_config *config, const s
 	struct berth_dpdk_process *process = &dpdk->process;
 	dpdk->engine.ops = &berth_engine_dpdk;
 	dpdk->engine.adopted = paths->has_stores;
-	dpdk->is_beside = paths->is_beside;
+	process->is_beside = paths->is_beside;
 	dpdk->engine.workers = geometry->workers;
 	dpdk->image.file.fd = -1;
 	dpdk->devices.sysfs = "/sys";
@@ -334,7 +333,7 @@ static int dpdk_configure(struct berth_engine *engine, const struct berth_config
 /* With the program that is installed now. */
 static bool can_fall_back(const struct dpdk_engine *dpdk)
 {
-	return !dpdk->is_beside && dpdk->former.argc &&
+	return !dpdk->process.is_beside && dpdk->former.argc &&
 	       berth_dpdk_command_has_same_ports(&dpdk->former, &dpdk->process.command);
 }
 

@@ -41,6 +41,7 @@ struct berth_dpdk_process {
 	int connection; /* to the one that systemd started (util/activation.h); -1: none */
 	struct event *watch;
 	struct event *death;	    /* of the process's pidfd; NULL: none */
+	bool is_beside;		    /* another engine goes on if this one does not start */
 	bool is_held;		    /* it must not start: an interface is missing */
 	bool is_ending;		    /* it got SIGTERM */
 	bool is_starting;	    /* it was started, and does not forward yet */

@@ -16,7 +16,7 @@ enum {
 	WATCH_MS = 100,	    /* notices a process without a descriptor */
 	QUICK_WATCH_MS = 5, /* while it ends or starts: packets wait */
 	START_MS = 60000,   /* EAL and the ports may need so long: a slow machine, much memory to clear */
-	AWAIT_MS = 20000,   /* the same, where berthd does nothing else meanwhile */
+	BESIDE_MS = 20000,  /* the same, while a berthd that serves waits: less than WatchdogSec of its unit */
 	STOP_MS = 5000,	    /* from SIGTERM to SIGKILL */
 	PAUSE_MS = 1000,    /* from SIGTERM to the end of its workers, which takes them one turn */
 	POLL_MS = 1,
@@ -248,14 +248,15 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 static int await_ports(struct berth_dpdk_process *process, char error[BERTH_ERROR_BYTES])
 {
 	char how[BERTH_ERROR_BYTES];
+	const uint32_t longest_ms = process->is_beside ? BESIDE_MS : START_MS;
 	while (!berth_dpdk_process_has_started(process)) {
 		if (berth_dpdk_process_has_ended(process, how)) {
 			snprintf(error, BERTH_ERROR_BYTES, "berth-dpdk did not start (%.400s)", how);
 			return -EIO;
 		}
-		if (berth_clock_ms() - process->changed_ms > AWAIT_MS) {
-			snprintf(error, BERTH_ERROR_BYTES, "berth-dpdk did not open its ports within %d s",
-				 AWAIT_MS / 1000);
+		if (berth_clock_ms() - process->changed_ms > longest_ms) {
+			snprintf(error, BERTH_ERROR_BYTES, "berth-dpdk did not open its ports within %u s",
+				 longest_ms / 1000);
 			return -ETIMEDOUT;
 		}
 		usleep(POLL_MS * 1000);
