@@ -58,7 +58,8 @@ bool berth_pci_devices_follow(const struct berth_pci_devices *devices, const jso
 	if (has_cause)
 		snprintf(text, sizeof(text), "%s: %s", name, cause);
 	else if (is_absent)
-		snprintf(text, sizeof(text), "%s: berth-dpdk cannot open the device %s; its messages say why", name,
+		snprintf(text, sizeof(text),
+			 "%s: berth-dpdk has not opened the device %s; if this stays, its messages say why", name,
 			 address);
 	/* A device that seems usable is tried once: until its fault is another one. */
 	const bool has_returned = is_absent && !has_cause && may_open && strcmp(fault, text) != 0;

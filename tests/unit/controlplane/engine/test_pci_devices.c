@@ -85,7 +85,8 @@ static void a_device_that_seems_usable_and_does_not_open_is_tried_once(void **st
 	assert_true(look("nic0", true, fault));
 	for (int i = 0; i < 3; i++)
 		assert_false(look("nic0", true, fault));
-	assert_string_equal(fault, "nic0: berth-dpdk cannot open the device " NIC "; its messages say why");
+	assert_string_equal(fault, "nic0: berth-dpdk has not opened the device " NIC
+				   "; if this stays, its messages say why");
 }
 
 /* berthd was restarted meanwhile. */
