@@ -174,6 +174,26 @@ def test_an_interface_that_nothing_uses_is_taken(host):
     assert "is bound to vfio-pci" in host.bind(NIC)
 
 
+@pytest.mark.parametrize("group, driver", [("7", "vfio-pci"), (None, "uio_pci_generic")])
+def test_a_kernel_without_the_driver_is_said_with_what_to_do(host, group, driver):
+    host.device(NIC, "ixgbe", group)
+    host.device(SECOND, driver, "8")
+    host.program("modprobe", "#!/bin/sh\nexit 1\n")
+    said = host.bind(NIC, SECOND, status=1).splitlines()
+    assert f"p0: this kernel has no driver {driver} for {NIC}; install a kernel that has it, or use engine: xdp" in said
+    assert host.driver(NIC) == "ixgbe"
+
+
+def test_a_driver_that_refuses_a_device_is_said_and_others_are_bound(host):
+    host.device(NIC, "ixgbe", "7")
+    host.device(SECOND, "ixgbe", "8")
+    # As if the driver did not take it: the link stays away.
+    host.program("readlink", "#!/bin/sh\n" + KERNEL.format(root=host.root).replace("ln -sfn", f'[ "${{device##*/}}" = {NIC} ] || ln -sfn'))
+    said = host.bind(NIC, SECOND, status=1)
+    assert f"p0: vfio-pci does not take {NIC}; the kernel's log (dmesg) says more\n" in said
+    assert f"p1: {SECOND} is bound to vfio-pci (IOMMU group 8); before: ixgbe\n" in said
+
+
 def test_sandboxes_allow_uio_also_for_a_device_that_is_absent(host):
     assert f"there is no PCI device {NIC}" in host.bind(NIC, status=1)
     assert host.allows_uio() and host.has_run()
