@@ -42,6 +42,10 @@
 #include "controlplane/util/file.h"
 #include "controlplane/util/log.h"
 
+enum {
+	MAX_LOGGED_WARNINGS = 20,
+};
+
 static void on_netlink(void *arg)
 {
 	struct berth_daemon *daemon = arg;
@@ -302,10 +306,13 @@ static void share(struct berth_daemon *daemon)
 	};
 }
 
+/* A mistake may be in each of many backends: to write all would delay the start by seconds, and leave no room for
+ * other events. */
 static void log_warning(void *arg, const char *warning)
 {
-	(void)arg;
-	berth_log("warning: %s", warning);
+	size_t *n = arg;
+	if ((*n)++ < MAX_LOGGED_WARNINGS)
+		berth_log("warning: %s", warning);
 }
 
 /* Reads and parses the configuration file. BERTH_EXIT_CONFIG with one line in `error`. The caller frees `text`. */
@@ -325,7 +332,11 @@ static int load(struct berth_daemon *daemon, struct berth_config **config, char 
 		return BERTH_EXIT_CONFIG;
 	if (berth_file_is_link(path, target))
 		berth_log("the configuration %s is a link to %s, which is what `config apply` saves", path, target);
-	berth_config_warn(*config, log_warning, NULL);
+	size_t n = 0;
+	berth_config_warn(*config, log_warning, &n);
+	if (n > MAX_LOGGED_WARNINGS)
+		berth_log("warning: the configuration has %zu more warnings; `berthctl config check %s` shows all",
+			  n - MAX_LOGGED_WARNINGS, path);
 	return BERTH_EXIT_OK;
 }
 
