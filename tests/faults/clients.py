@@ -13,6 +13,7 @@ import errno
 import multiprocessing
 import os
 import random
+import select
 import selectors
 import socket
 import time
@@ -23,6 +24,7 @@ from generated import Generated
 PERIOD = 0.05
 SESSION_PERIOD = 0.3
 GIVE_UP = 10.0  # a retransmission of TCP may wait for 6.4 s when two came before it
+STALL = 1.0  # seconds between two rounds of all clients
 REPEAT = 0.5  # of a datagram without an answer
 
 CONNECTIONS = {"web": 6, "web6": 6, "tunnel": 6, "mixed": 6, "gue": 6, "nat": 6, "nat6": 6}
@@ -214,6 +216,7 @@ class Clients:
     def __init__(self, lab, pipe, services, first_source, rate):
         self.lab = lab
         self.pipe = pipe
+        self.untold = collections.deque()  # messages; the other end reads them when it has time
         self.selector = selectors.DefaultSelector()
         self.excused = set()
         self.phase = STEADY
@@ -242,16 +245,19 @@ class Clients:
         if self.is_excused(service, home):
             return
         if home and homed in self.tolerated:
-            self.pipe.send(("moved", kind, homed))
+            self.untold.append(("moved", kind, homed))
         else:
             self.finding(text)
 
     def finding(self, text):
-        self.pipe.send(("finding", time.monotonic(), text))
+        self.untold.append(("finding", time.monotonic(), text))
 
     def run(self):
+        now = time.monotonic()
         while True:
-            now = time.monotonic()
+            before, now = now, time.monotonic()
+            if now - before > STALL:
+                self.waited_in_vain(now - before)
             for client in () if self.silent else self.clients:
                 client.tick(now)
             for key, event in self.selector.select(0.005):
@@ -259,9 +265,17 @@ class Clients:
                     self.generated.read()
                 elif key.data.sock is key.fileobj:
                     key.data.ready(event)
+            while self.untold and select.select((), (self.pipe,), (), 0)[1]:
+                self.pipe.send(self.untold.popleft())
             while self.pipe.poll():
                 if self.obeys(*self.pipe.recv()) == "end":
+                    self.tell_all()
                     return
+
+    def tell_all(self):
+        """To the other end, which waits for it."""
+        while self.untold:
+            self.pipe.send(self.untold.popleft())
 
     def generates(self, command, *arguments):
         """The generator obeys too; what it has seen so far is judged as of before."""
@@ -274,6 +288,12 @@ class Clients:
         else:
             return self.generated.command(command, *arguments)
         return None
+
+    def waited_in_vain(self, seconds):
+        """Nobody asked in this time, as the machine had none for this process, and perhaps none for others."""
+        for client in self.clients:
+            if client.since is not None:
+                client.since += seconds
 
     def obeys(self, command, *arguments):
         totals = self.generates(command, *arguments) if self.generated else None
@@ -294,6 +314,7 @@ class Clients:
             waiting = [c.name for c, mark in zip(self.clients, self.marks) if c.home is None or c.answers < mark + 2]
             if totals:
                 waiting += self.generated.waiting(totals, bool(self.tolerated))
+            self.tell_all()
             self.pipe.send(("state", sum(c.answers for c in self.clients), waiting, self.flows, totals))
         return command
 

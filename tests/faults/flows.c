@@ -86,8 +86,10 @@ static void begin(struct flows *flows, uint8_t service)
 {
 	bool by_client = flows->services[service].by_client;
 	struct flow *flow = &flows->all[flows->free[--flows->n_free]];
-	*flow = (struct flow){
-		.service = service, .lives = true, .port = (uint16_t)(FIRST_PORT + below(flows, PORTS))};
+	*flow = (struct flow){.service = service,
+			      .lives = true,
+			      .is_fresh = true,
+			      .port = (uint16_t)(FIRST_PORT + below(flows, PORTS))};
 	/* Nine of ten flows are over in seconds. */
 	flow->steps_left = (uint16_t)(below(flows, 10) ? 3 + below(flows, 8) : 10 + below(flows, 30));
 	flow->connections_left = (uint16_t)(CLIENT_CONNECTIONS / 2 + below(flows, CLIENT_CONNECTIONS));
@@ -276,6 +278,7 @@ void flows_take(struct flows *flows, const struct question_frame *answer)
 	if (!flow->lives || flow->serial != said.serial || !is_of(flows, flow, answer))
 		return;
 	flows->answers++;
+	flow->is_fresh = true;
 	flows->answered |= (uint8_t)(1u << flow->service);
 	if (!flow->home) {
 		flow->home = said.backend;
@@ -368,6 +371,21 @@ void flows_forget(struct flows *flows)
 	for (uint32_t i = 0; i < FLOWS_MAX; i++)
 		if (flows->all[i].lives)
 			end(flows, &flows->all[i]);
+}
+
+void flows_mark(struct flows *flows)
+{
+	flows->answered = 0;
+	for (struct flow *flow = flows->all; flow < flows->all + FLOWS_MAX; flow++)
+		flow->is_fresh = false;
+}
+
+unsigned flows_stale(const struct flows *flows)
+{
+	unsigned n = 0;
+	for (const struct flow *flow = flows->all; flow < flows->all + FLOWS_MAX; flow++)
+		n += flow->lives && !flow->is_fresh;
+	return n;
 }
 
 static bool is_client(const struct flows *flows, const struct flow *flow)

@@ -42,6 +42,7 @@ struct flow {
 	uint8_t node;  /* that carried its last question */
 	uint8_t met;   /* bits of the nodes that carried any */
 	bool lives;
+	bool is_fresh; /* answered since the mark, or begun since */
 };
 LIST_HEAD(slot, flow);
 
@@ -87,6 +88,12 @@ void flows_take(struct flows *flows, const struct question_frame *answer);
 
 /* All flows and clients end. */
 void flows_forget(struct flows *flows);
+
+/* From now on it counts what is answered. */
+void flows_mark(struct flows *flows);
+
+/* Flows and clients that were not answered since the mark. */
+unsigned flows_stale(const struct flows *flows);
 
 /* From now on it counts which nodes a client has met. */
 void flows_meet(struct flows *flows, uint8_t nodes);

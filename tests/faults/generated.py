@@ -25,7 +25,7 @@ TIMEOUTS = "{established: 60s, assured: 60s}"
 CLIENTS = 1500  # with affinity by client, at one time
 ROUTER_EXT, ROUTER_LAN = "02:00:c6:33:64:01", "02:00:c0:00:02:01"  # scripts/lab-network.sh
 
-TOTALS = ("answers", "begun", "carried_on", "retired", "unmet", "answered", "living", "rate", "asked", "repeated", "moved")
+TOTALS = ("answers", "begun", "carried_on", "retired", "unmet", "answered", "living", "rate", "asked", "repeated", "moved", "stale")
 Totals = collections.namedtuple("Totals", TOTALS)
 
 

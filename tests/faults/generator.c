@@ -112,7 +112,7 @@ static void retire(unsigned value)
 static void mark(unsigned value)
 {
 	(void)value;
-	flows.answered = 0;
+	flows_mark(&flows);
 }
 
 static void ask(unsigned value)
@@ -139,10 +139,10 @@ static void obey(const char *line)
 			commands[i].obey(value);
 	/* answers, flows, answered by other nodes than before, retired clients, clients that have not met all
 	 * nodes, services that were answered since the mark, flows at this time, rate, questions, repeated ones,
-	 * moves */
-	printf("done %lu %lu %lu %lu %u %u %u %.0f %lu %lu %lu\n", flows.answers, flows.begun, flows.carried_on,
+	 * moves, flows and clients without an answer since the mark */
+	printf("done %lu %lu %lu %lu %u %u %u %.0f %lu %lu %lu %u\n", flows.answers, flows.begun, flows.carried_on,
 	       flows.retired, flows_unmet(&flows), flows.answered, FLOWS_MAX - flows.n_free, flows.rate,
-	       flows.asked, flows.repeated, flows.moved);
+	       flows.asked, flows.repeated, flows.moved, flows_stale(&flows));
 }
 
 /* False at the end. */

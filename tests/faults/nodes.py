@@ -4,8 +4,9 @@
 While the backends are as they were, no connection breaks and no client moves. A change of backends has phases. Who gets a
 backend while they change, or after it, may be an exception (an entry of one node that differs from selection), which the
 other nodes do not know: its moves are counted. With a store that ends when all have told their exceptions: from
-then on no client may move, whatever is lost, the store too. Who got its backend before stays, unless rows of the selection table
-changed. When the change has been undone, the exceptions are deleted and all clients start afresh.
+then on no client may move, whatever is lost, the store too; those of a backend that is drained or has another weight may not, either.
+Who got its backend before stays, unless rows of the selection table changed. When the change has been undone, the router
+spreads all flows anew once more, the exceptions are deleted, and all clients start afresh.
 """
 import pathlib
 import shutil
@@ -141,6 +142,14 @@ class NodeFaults(Faults):
         expected = {(name, client) for name in SESSIONS if name in DIRECT for client in SESSIONS[name]}
         return not (totals and totals.unmet) and not any(
             expected - {(row["service"], row["client"]) for row in lab.show("sessions")["sessions"]} for lab in present)
+
+    def all_go_on(self):
+        """As goes_on(), and nearly all generated flows and clients have come again."""
+        self.goes_on()
+        self.crowd.mark()
+        end = time.monotonic() + MET
+        while time.monotonic() < end and (totals := self.crowd.state()[3]) and totals.stale:
+            time.sleep(0.1)
 
     def nothing_moves(self, phase):
         """From now on, as all exceptions are known on all nodes."""
@@ -294,7 +303,8 @@ class NodeFaults(Faults):
             self.all_up()
             self.goes_on()
             self.nothing_moves(BACK)
-            self.goes_on()
+            self.rehash()
+            self.all_go_on()
             self.ends_change()
             return
         how = self.random.choice((self.stopped, self.disabled, self.drained, self.removed, self.reweighted))
@@ -304,6 +314,8 @@ class NodeFaults(Faults):
         self.crowd.excuse(VICTIM)
         self.back = how()
         self.nothing_moves(AWAY)
+        if self.has_store and how in (self.drained, self.reweighted):
+            self.crowd.hold(VICTIM)  # what is on it stays
 
     def ends_change(self):
         """The clients start afresh; the nodes that are away have exceptions still."""

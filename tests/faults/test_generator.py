@@ -111,6 +111,14 @@ def test_one_of_a_tolerated_phase_has_moved(clients):
     assert set(move(clients, "phase", "after", STEADY)) == {("moved", kind, STEADY) for kind in KINDS}
 
 
+def test_a_time_in_which_nobody_asked_is_none_without_an_answer():
+    asking, resting = SimpleNamespace(since=5.0), SimpleNamespace(since=None)
+    clients = Clients(LAB, Pipe(), (), 0, 0)
+    clients.clients = [asking, resting]
+    clients.waited_in_vain(3)
+    assert (asking.since, resting.since) == (8.0, None)
+
+
 def test_one_without_an_answer_is_a_finding(clients):
     with responder(1):
         all_answered(clients)
