@@ -37,6 +37,7 @@ Gateway=192.0.2.1
 Gateway=2001:db8:2::1
 IPv6AcceptRA=no
 LinkLocalAddressing=ipv6
+IgnoreCarrierLoss=yes
 """
 SYSCTL = """net.ipv4.ip_forward=1
 net.ipv6.conf.all.forwarding=1
@@ -113,6 +114,16 @@ class Guest(Lab):
     def nic(self):
         bus = "bus=port0" if self.device.is_pcie else "bus=pcie.0,addr=0x6"
         return f"{self.device.model},id=nic0,netdev=lan0,mac={PORT_MAC},{bus}"
+
+    def unplug(self):
+        """Returns when the machine has given the NIC back."""
+        self.qmp("device_del", id="nic0")
+        wait_for(lambda: not any(device["name"] == "nic0" for device in self.qmp("qom-list", path="/machine/peripheral")),
+                 ANSWER_SECONDS, "the machine to give its NIC back")
+
+    def plug(self):
+        model, *options = self.nic().split(",")
+        self.qmp("device_add", driver=model, **dict(option.split("=") for option in options))
 
     def qemu(self):
         queues = f",queues={self.device.queues}" if self.device.queues > 1 else ""
@@ -202,6 +213,37 @@ class Guest(Lab):
                     answer = json.loads(stream.readline())
                 assert "return" in answer, answer
         return answer["return"]
+
+    def set_network_mtu(self, mtu):
+        """Of all links outside the machine, and of the backends' routes to clients. The XDP programs of the lab take no long frames:
+        with more than its own MTU there are no tunnels."""
+        ends = [("router", "berth", "--address", "192.0.2.1"), *((host, "eth0") for host in ("b1", "b2", "b3"))]
+        for host, link, *_ in ends if mtu > self.mtu else ():
+            self.exec(host, lab.BERTH_DECAP, "detach", link)
+        for link in ("lan", "ext", "berth", "client", "b1", "b2", "b3"):
+            self.exec("router", "ip", "link", "set", link, "mtu", mtu)
+        for link in ("eth0", "tap0", "bridge0"):
+            self.exec("berth", "ip", "link", "set", link, "mtu", mtu)
+        for host in ("client", "b1", "b2", "b3"):
+            self.exec(host, "ip", "link", "set", "eth0", "mtu", mtu)
+        for host in ("b1", "b2", "b3"):
+            for gateway, table in (("192.0.2.1", "main"), ("192.0.2.2", "100")):
+                self.exec(host, "ip", "route", "change", "default", "via", gateway, "mtu", mtu if mtu > self.mtu else 1500, "table", table)
+        for host, link, *addresses in ends if mtu <= self.mtu else ():
+            self.exec(host, lab.BERTH_DECAP, "attach", link, *addresses)
+
+    def set_mtu(self, mtu):
+        """Of the port, as docs/interfaces.md says. The answer of the command."""
+        if self.device.engine == "xdp":
+            return self.shell(f"ip link set {self.port()} mtu {mtu}", check=False)
+        return self.shell(f"sed 's/ mtu: [0-9]*/ mtu: {mtu}/' /etc/berth/berth.yaml >/tmp/mtu.yaml; "
+                          "berthctl -t 60 config apply /tmp/mtu.yaml", check=False)
+
+    def shown_port(self):
+        with contextlib.suppress(AssertionError, ValueError, KeyError, IndexError):
+            answer = json.loads(self.ctl("-j", "show", "ports").stdout)
+            return answer.get("result", answer)["ports"][0]
+        return {}
 
     def forwards(self, service="web"):
         """The backend that answers, or None; an emulated machine needs its time."""
