@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -256,6 +257,44 @@ def test_records_that_the_store_refuses_are_a_finding_until_it_takes_them(site):
     assert "ALARM: cluster shop: nodes cannot tell each other their exceptions" in one.log()
     redis.cli("ACL", "SETUSER", "default", "+xread")
     wait_for(lambda: one.findings() == [], seconds=15, what="no findings")
+
+
+def stream_of_the_service(redis):
+    """As the nodes read it."""
+    redis.cli("CONFIG", "SET", "slowlog-log-slower-than", "0")
+    found = wait_for(lambda: re.search("berth:shop:x:(?!6f70657261746f72)[0-9a-f]{16}", redis.cli("SLOWLOG", "GET", "64")),
+                     what="the name of the stream")
+    redis.cli("CONFIG", "SET", "slowlog-log-slower-than", "-1")
+    return found[0]
+
+
+def wait_alarm(node, cause):
+    wait_for(lambda: any(cause in finding["finding"] for finding in node.findings()), seconds=20, what=cause)
+    assert re.search(f"ALARM: cluster shop: .*{cause}", node.log())
+
+
+def test_records_that_no_node_has_written_and_those_that_wait_are_alarms_findings_and_metrics(site):
+    """The alarms end after a minute, so no test that wants none comes behind this one."""
+    one, two, redis = site
+    stream, by = stream_of_the_service(redis), ("*", "n", "evil", "e", "0123456789abcdef", "b")
+    assert one.metric("berth_exchange_refused_records_total") == 0
+    redis.cli("XADD", stream, *by, "no record")
+    redis.cli("XADD", stream, "*", "no", "batch")
+    redis.cli("XADD", "berth:shop:x:6f70657261746f72", *by, '[{"set": "root"}]')
+    for node in (one, two):
+        wait_alarm(node, "records in the store are refused")
+        wait_alarm(node, "commands of operators on other nodes are refused")
+        wait_for(lambda node=node: node.metric("berth_exchange_refused_records_total") >= 2, what="two refused records")
+        assert node.ctl("show", "cluster")["exchange"]["refused"] >= 2
+    redis.cli("ACL", "SETUSER", "default", "-xadd")
+    one.ctl("backend", "drain", "web/b1")
+    wait_alarm(one, "records for other nodes wait for the store for more than 5 s")
+    assert one.metric("berth_exchange_lag_seconds") >= 5
+    shown = one.ctl("show", "cluster")["exchange"]
+    assert shown["lag_s"] >= 5 and shown["queued_bytes"] > 0
+    redis.cli("ACL", "SETUSER", "default", "+xadd")
+    wait_for(lambda: one.metric("berth_exchange_lag_seconds") == 0, seconds=20, what="an empty queue")
+    one.ctl("backend", "enable", "web/b1")
 
 
 def test_a_store_with_a_password_wants_the_right_one(site):
