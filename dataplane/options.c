@@ -253,7 +253,7 @@ static int parse_option(struct berth_options *options, int option, const char *t
 		options->bpf_dir = text;
 		return 0;
 	case OPTION_WORKERS:
-		return parse_number("--workers", text, 0, BERTH_MAX_WORKERS, &options->workers);
+		return parse_number("--workers", text, 0, BERTH_MAX_QUEUES, &options->workers);
 	case OPTION_IDLE:
 		return parse_idle(options, text);
 	case OPTION_MEMORY:

@@ -149,7 +149,7 @@ static const struct berth_word idle_words[] = {
 	}
 
 static const struct berth_field dpdk_fields[] = {
-	{BERTH_NUMBER("workers", DPDK, workers, 0, BERTH_MAX_WORKERS)},
+	{BERTH_NUMBER("workers", DPDK, workers, 0, BERTH_MAX_QUEUES)},
 	{BERTH_WORD("idle", DPDK, idle, idle_words)},
 	{BERTH_NUMBER("memory-mb", DPDK, memory_mb, BERTH_MIN_MEMORY_MB, BERTH_MAX_MEMORY_MB)},
 	RING("rx-ring", rx_ring),

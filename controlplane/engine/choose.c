@@ -48,7 +48,7 @@ static uint32_t count_workers(enum berth_engine_kind kind, const struct berth_co
 	const uint32_t cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
 	if (kind == BERTH_ENGINE_XDP)
 		return cpus;
-	const uint32_t most = cpus < BERTH_MAX_WORKERS ? cpus : BERTH_MAX_WORKERS;
+	const uint32_t most = cpus < BERTH_MAX_QUEUES ? cpus : BERTH_MAX_QUEUES;
 	const uint32_t workers = count_dpdk_workers(config);
 	return workers > most ? workers : most;
 }

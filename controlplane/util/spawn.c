@@ -46,12 +46,11 @@ static bool switch_user(const struct berth_spawn *spawn)
 /* The child has the parent's memory, where the thread sanitizer's sigaction() would record these actions, too. */
 static void reset_signals(void)
 {
-	const unsigned long standard[4] = {(unsigned long)SIG_DFL}; /* the kernel's struct sigaction, x86-64 */
-	sigset_t none;
+	static const unsigned long standard[4]; /* the kernel's struct sigaction with SIG_DFL, x86-64 */
+	static const sigset_t none;
 
 	for (int i = 1; i <= SIGNALS; i++)
 		syscall(SYS_rt_sigaction, i, standard, NULL, SIGNALS / 8);
-	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 

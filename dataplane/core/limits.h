@@ -3,12 +3,12 @@
 #pragma once
 
 enum {
-	BERTH_MAX_WORKERS = 255,    /* DPDK workers, or possible CPUs for XDP */
-	BERTH_CONTROL_WORKER = 255, /* berthd, when it inserts entries; fits the 8 bits of a claim */
-	BERTH_MAX_PORTS = 16,	    /* network interfaces of one engine */
-	BERTH_MAX_LINKS = 64,	    /* own link addresses of all ports */
-	BERTH_MAX_SERVICES = 65535, /* service numbers; 0 is none */
-	BERTH_MAX_BACKENDS = 65535, /* backend numbers, one per service and backend; 0 is none */
+	BERTH_MAX_WORKERS = 1023,    /* DPDK workers, or possible CPUs for XDP */
+	BERTH_CONTROL_WORKER = 1023, /* berthd, when it inserts entries; fits the 10 bits of a claim */
+	BERTH_MAX_PORTS = 16,	     /* network interfaces of one engine */
+	BERTH_MAX_LINKS = 64,	     /* own link addresses of all ports */
+	BERTH_MAX_SERVICES = 65535,  /* service numbers; 0 is none */
+	BERTH_MAX_BACKENDS = 65535,  /* backend numbers, one per service and backend; 0 is none */
 	BERTH_MAX_WEIGHT = 1000,
 	BERTH_MAX_ROWS = 655373,    /* rows of one service's selection table, a prime */
 	BERTH_DEFAULT_ROWS = 65537, /* as in the Maglev paper: at 1,000 backends shares differ by under 2% */

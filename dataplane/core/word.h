@@ -9,7 +9,7 @@
  * - The tag is the top bits of the entry's hash. The low bits of the hash give the home bucket, the tag gives the
  * second bucket and the row of the selection table. So a scan, which has no addresses, can compute what selection
  * gives for each entry now.
- * - In a claim only the low 9 bits of `seen` are a time; the others are the number of its worker. Two claims of
+ * - In a claim only the low 7 bits of `seen` are a time; the others are the number of its worker. Two claims of
  * different workers for one key in one place are therefore different values.
  */
 #pragma once
@@ -29,7 +29,7 @@ enum {
 	BERTH_SEEN_BITS = 17,
 	BERTH_SEEN_MASK = (1 << BERTH_SEEN_BITS) - 1,
 	BERTH_SEEN_AHEAD = 4096, /* seconds by which a word can be ahead of its reader's clock */
-	BERTH_CLAIM_BITS = 9,	 /* of `seen` in a claim: the second, modulo 8.5 minutes */
+	BERTH_CLAIM_BITS = 7,	 /* of `seen` in a claim: the second, modulo 2 minutes */
 	BERTH_CLAIM_MASK = (1 << BERTH_CLAIM_BITS) - 1,
 	BERTH_STATE_MASK = 7,
 	/* States, a bit each, of which one packet is proof: such entries can be evicted at any time. */
@@ -69,7 +69,7 @@ BERTH_INLINE uint32_t berth_word_age(uint64_t word, uint32_t now)
 	return age <= BERTH_SEEN_MASK - BERTH_SEEN_AHEAD ? age : 0;
 }
 
-/* Seconds since a claim was written, modulo 8.5 minutes. */
+/* Seconds since a claim was written, modulo 2 minutes. */
 BERTH_INLINE uint32_t berth_claim_age(uint64_t word, uint32_t now)
 {
 	uint32_t age = (now - (uint32_t)(word >> BERTH_SEEN_SHIFT)) & BERTH_CLAIM_MASK;

@@ -12,7 +12,7 @@ enum {
 	BERTH_DEVICE_BYTES = 128,  /* a PCI address or a DPDK vdev with its arguments, and its NUL */
 	BERTH_INSTANCE_BYTES = 48, /* an instance name and its NUL */
 	BERTH_DEFAULT_QUEUES = 1,
-	BERTH_MAX_QUEUES = BERTH_MAX_WORKERS, /* receive queues of a port: each has a worker */
+	BERTH_MAX_QUEUES = 255, /* receive queues of a port, and DPDK workers: each polls one queue of a port */
 	BERTH_MIN_MTU = 576,
 	BERTH_MAX_MTU = 65535,
 	BERTH_DEFAULT_MEMORY_MB = 128, /* packet buffers, MiB */

@@ -526,7 +526,7 @@ static void claims_of_different_workers_are_different_words(void **state)
 		assert_int_equal(berth_word_tag(word), TAG);
 		assert_int_equal(berth_word_backend(word), BACKEND);
 		assert_int_equal(berth_word_state(word), BERTH_STATE_CLAIMED);
-		assert_int_equal(berth_claim_age(word, FIXTURE_NOW + 200), 200);
+		assert_int_equal(berth_claim_age(word, FIXTURE_NOW + 60), 60);
 		assert_int_equal(berth_claim_age(word, FIXTURE_NOW - 1), 0);
 	}
 }
