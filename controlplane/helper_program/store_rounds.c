@@ -334,18 +334,18 @@ static void on_read(struct berth_serve_rounds *rounds, const redisReply *reply, 
 
 static void on_exchanged(struct berth_serve_rounds *rounds, const redisReply *reply)
 {
-	const size_t at = rounds->n_replies++;
-	const bool has_written = rounds->n_replies == 2 * rounds->n_tells;
-	if (at >= 2 * rounds->n_tells) {
-		if (is_error(reply, "WRONGTYPE"))
-			read_each(rounds);
-		else
-			on_read(rounds, reply, true);
-	} else if (at % 2 == 0 || reply->type == REDIS_REPLY_ERROR) {
+	const size_t at = rounds->n_replies++, n_writes = 2 * rounds->n_tells;
+	char text[BERTH_REDIS_REASON_BYTES];
+	if (at >= n_writes && is_error(reply, "WRONGTYPE"))
+		read_each(rounds);
+	else if (at >= n_writes)
+		on_read(rounds, reply, true);
+	else if (at % 2 == 0)
 		on_written(rounds, at / 2, reply);
-	} else if (has_written && !rounds->round.n) {
+	else if (reply->type == REDIS_REPLY_ERROR)
+		fail(rounds, berth_redis_text(reply, text));
+	else if (at + 1 == n_writes && !rounds->round.n)
 		end_round(rounds);
-	}
 }
 
 static void on_read_alone(struct berth_serve_rounds *rounds, const redisReply *reply)

@@ -169,10 +169,11 @@ static bool on_read(struct berth_rounds *rounds, const struct berth_helper_heade
 	struct berth_followed_service *service = berth_followed_find(&rounds->followed,
 								     rounds->page[message->index]);
 	rounds->is_read[message->index] = true;
-	rounds->has_moved = true;
 	rounds->status.refused_entries += message->refused;
-	if (service && service->is_read && !berth_store_is_before(message->after, service->read))
-		berth_followed_take(&rounds->followed, service, message->after, message->is_behind);
+	if (!service || !service->is_read || berth_store_is_before(message->after, service->read))
+		return true;
+	rounds->has_moved |= message->is_behind || berth_store_is_before(service->read, message->after);
+	berth_followed_take(&rounds->followed, service, message->after, message->is_behind);
 	return true;
 }
 
