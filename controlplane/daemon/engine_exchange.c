@@ -19,13 +19,6 @@
 #include "controlplane/util/service_manager.h"
 #include "dataplane/core/flowtab.h"
 
-/* A step may take as long as berth-dpdk needs to end or to start, and the loop does not run meanwhile. */
-static void feed_watchdog(void)
-{
-	if (berth_service_manager_exists())
-		berth_service_manager_tell("WATCHDOG=1\n");
-}
-
 static bool has_interface(const struct berth_config *config, const char *name)
 {
 	for (size_t i = 0; i < config->n_interfaces; i++)
@@ -167,7 +160,7 @@ static void roll_back(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 {
 	char cause[BERTH_ERROR_BYTES], reason[BERTH_ERROR_BYTES] = "";
 	snprintf(cause, sizeof(cause), "%s", error);
-	feed_watchdog();
+	berth_service_manager_feed_watchdog();
 	berth_log("ALARM: the engine does not start with the new configuration (%s): the former one is used again",
 		  cause);
 	if (berth_engine_resume(daemon->engine, &daemon->options.paths, daemon->base, reason) == 0) {
@@ -197,9 +190,9 @@ int berth_engine_exchange_start(struct berth_daemon *daemon, struct berth_engine
 		return err;
 	const uint64_t begin_ms = berth_clock_ms();
 	if (stops) {
-		feed_watchdog();
+		berth_service_manager_feed_watchdog();
 		former->ops->halt(paths);
-		feed_watchdog();
+		berth_service_manager_feed_watchdog();
 	}
 	err = berth_engine_start(next, paths, daemon->base, error);
 	if (err) {

@@ -11,12 +11,14 @@
 
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
+#include "controlplane/util/service_manager.h"
 
 enum {
 	WATCH_MS = 100,	    /* notices a process without a descriptor */
 	QUICK_WATCH_MS = 5, /* while it ends or starts: packets wait */
 	START_MS = 60000,   /* EAL and the ports may need so long: a slow machine, much memory to clear */
-	BESIDE_MS = 20000,  /* the same, while a berthd that serves waits: less than WatchdogSec of its unit */
+	BESIDE_MS = 20000,  /* the same, where another engine takes over if this one does not start */
+	FEED_MS = 1000,	    /* berthd's loop does not run while it waits for the ports */
 	STOP_MS = 5000,	    /* from SIGTERM to SIGKILL */
 	PAUSE_MS = 1000,    /* from SIGTERM to the end of its workers, which takes them one turn */
 	POLL_MS = 1,
@@ -249,6 +251,7 @@ static int await_ports(struct berth_dpdk_process *process, char error[BERTH_ERRO
 {
 	char how[BERTH_ERROR_BYTES];
 	const uint32_t longest_ms = process->is_beside ? BESIDE_MS : START_MS;
+	uint64_t fed_ms = 0;
 	while (!berth_dpdk_process_has_started(process)) {
 		if (berth_dpdk_process_has_ended(process, how)) {
 			snprintf(error, BERTH_ERROR_BYTES, "berth-dpdk did not start (%.400s)", how);
@@ -258,6 +261,10 @@ static int await_ports(struct berth_dpdk_process *process, char error[BERTH_ERRO
 			snprintf(error, BERTH_ERROR_BYTES, "berth-dpdk did not open its ports within %u s",
 				 longest_ms / 1000);
 			return -ETIMEDOUT;
+		}
+		if (berth_clock_ms() - fed_ms >= FEED_MS) {
+			berth_service_manager_feed_watchdog();
+			fed_ms = berth_clock_ms();
 		}
 		usleep(POLL_MS * 1000);
 	}

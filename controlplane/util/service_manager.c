@@ -36,3 +36,9 @@ int berth_service_manager_tell(const char *lines)
 	close(fd);
 	return err;
 }
+
+void berth_service_manager_feed_watchdog(void)
+{
+	if (berth_service_manager_exists())
+		berth_service_manager_tell("WATCHDOG=1\n");
+}

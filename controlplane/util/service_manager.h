@@ -11,3 +11,5 @@
 bool berth_service_manager_exists(void);
 /* Sends lines, separated by newlines. It never waits; 0 or -errno. */
 int berth_service_manager_tell(const char *lines);
+/* For a wait of the main thread, in which its loop does not run: to be called in each second of it. */
+void berth_service_manager_feed_watchdog(void);
