@@ -154,7 +154,9 @@ static enum berth_sender_reason reason_of(enum berth_exception_news news)
 static void keep_answer(struct berth_sender *sender, const struct berth_cluster_answer *answer)
 {
 	struct berth_cluster_answers *queue = answer->is_late ? &sender->late : &sender->answers;
-	if (!berth_exceptions_want(sender->set, &answer->key) || berth_cluster_answers_push(queue, answer))
+	const bool has_room = sender->answers.n + sender->late.n < sender->options.most;
+	if (!berth_exceptions_want(sender->set, &answer->key) ||
+	    (has_room && berth_cluster_answers_push(queue, answer)))
 		return;
 	berth_exceptions_take_want(sender->set, &answer->key);
 	sender->counts.deferred++;
