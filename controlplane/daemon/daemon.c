@@ -335,7 +335,7 @@ static int load(struct berth_daemon *daemon, struct berth_config **config, char 
 	size_t n = 0;
 	berth_config_warn(*config, log_warning, &n);
 	if (n > MAX_LOGGED_WARNINGS)
-		berth_log("warning: the configuration has %zu more warnings; `berthctl config check %s` shows all",
+		berth_log("warning: %zu more about the configuration: `berthctl config check %s` shows all",
 			  n - MAX_LOGGED_WARNINGS, path);
 	return BERTH_EXIT_OK;
 }

@@ -18,7 +18,8 @@
 
 /* Of what the stores hold: this layout, the buckets of a hash (flowtab.h), the hashes themselves (hash.h), struct
  * berth_client, the values of enum berth_state and enum berth_reason. Raise it when one of them changes: berthd
- * then refuses to replace tables of the other format. */
+ * then refuses to replace tables of the other format. `seen` of a claim does not count: a claim is there for
+ * microseconds, and a reader that divides it differently takes it at worst for one that has expired. */
 #define BERTH_WORD_FORMAT 1
 
 enum {
