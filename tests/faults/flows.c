@@ -42,6 +42,9 @@ static void schedule(struct flows *flows, struct flow *flow, uint64_t due_ms)
 	uint64_t slot = due_ms / SLOT_MS;
 	if (slot <= flows->slot)
 		slot = flows->slot + 1;
+	/* After a pause the slots are far behind the time: not in the list that is served now. */
+	if (slot >= flows->slot + SLOTS)
+		slot = flows->slot + SLOTS - 1;
 	LIST_REMOVE(flow, in_slot);
 	flow->due_ms = due_ms;
 	LIST_INSERT_HEAD(&flows->slots[slot % SLOTS], flow, in_slot);
@@ -318,7 +321,7 @@ static void serve_slots(struct flows *flows)
 	while (flows->slot < last) {
 		struct slot *due = &flows->slots[++flows->slot % SLOTS];
 		while (!LIST_EMPTY(due))
-			serve(flows, LIST_FIRST(due)); /* its next time is in another slot */
+			serve(flows, LIST_FIRST(due)); /* schedule() never chooses this list */
 	}
 }
 

@@ -68,7 +68,7 @@ class Generated:
 
     def __init__(self, clients, lab, rate, seed, router=ROUTER_EXT, host="client"):
         self.clients = clients
-        self.phases = []
+        self.phases = []  # names by number
         self.process = inside(lab, host, PROGRAMS / "generator", "eth0", router, rate, CLIENTS, seed, *map(setting, NAMES),
                               stdin=subprocess.PIPE)
         self.rest = ""  # of a line
@@ -117,8 +117,9 @@ class Generated:
     def phase(self, name, is_change):
         """During a change no new clients come: nodes that differ may give them two sessions
         (docs/cluster.md#two-sessions-of-a-client)."""
-        self.phases.append(name)
-        self.command("phase", len(self.phases) - 1)
+        if name not in self.phases:  # the generator has a byte for the number
+            self.phases.append(name)
+        self.command("phase", self.phases.index(name))
         self.command("clients", not is_change)
 
     def waiting(self, totals, is_change):

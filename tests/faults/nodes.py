@@ -25,6 +25,7 @@ DIRECT = {name for name in SERVICES if labs.SERVICES[name].mode != "nat"}
 QUIET = 1.5  # seconds: a scan takes one
 STORE_FOUND = 60  # seconds in which Sentinel has chosen a master: it may try again after four
 WRITES_LOST = 10  # seconds
+TOLD_ALL = 300  # seconds, at most, until all exceptions have been told
 TOLD, RECEIVED = ("new", "changed", "answered", "commands"), ("inserted", "replaced", "unknown", "commands")  # what is news
 MET = 10  # seconds in which nearly all clients have come to each node
 
@@ -116,10 +117,14 @@ class NodeFaults(Faults):
         """Waits until all exceptions have been told: nothing new for longer than a scan takes. A flow that goes on is told again for as
         long, which is no news."""
         before, since, is_sent = None, 0, False
+        end = time.monotonic() + TOLD_ALL
         while not is_sent or time.monotonic() - since < QUIET:
             time.sleep(0.1)
             exchanges = self.exchanges()
             now = [[of[name] for of, names in ((e["told"], TOLD), (e["received"], RECEIVED)) for name in names] for e in exchanges]
+            assert time.monotonic() < end, (
+                f"the exchange is not quiet after {TOLD_ALL} s: {TOLD + RECEIVED} of each node: {before}, then {now}; bytes queued, "
+                f"synchronised: {[(e['queued_bytes'], e['synchronised']) for e in exchanges]}")
             if now != before:
                 before, since, is_sent = now, time.monotonic(), False
             is_sent = is_sent or all(e["queued_bytes"] == 0 and e["synchronised"] for e in exchanges)

@@ -26,7 +26,8 @@ enum {
 	QUESTION_ROOM = 4 << 20, /* bytes of a socket's queue */
 };
 
-struct question {
+/* Packed, as it begins at any byte of a frame. */
+struct __attribute__((packed)) question {
 	uint32_t magic;
 	uint32_t flow;
 	uint32_t serial; /* of what has this flow's place now */
@@ -63,7 +64,7 @@ static inline struct question_frame question_layout(uint8_t *bytes, bool is6, ui
 		.link = (struct ethhdr *)bytes,
 		.ip = ip,
 		.ports = ports,
-		.question = (struct question *)(void *)question,
+		.question = (struct question *)question,
 		.length = (uint32_t)(question + sizeof(struct question) - bytes),
 		.protocol = protocol,
 		.is6 = is6,

@@ -85,15 +85,23 @@ def all_answered(clients):
     wait_for(lambda: (found := totals(clients)) and not found[1] and found[0].living > 300, 60, "answers for each service")
 
 
+SILENT = "has no answer to 20 questions"
+
+
+def but_silent(clients):
+    """What it has told, without those that asked while no responder ran: the start of one may take long."""
+    return [message for message in clients.pipe.told if SILENT not in str(message)]
+
+
 def move(clients, *meanwhile):
     """Flows and clients of each service have their home on one backend; a command follows, and then another one answers."""
     with responder(1):
         all_answered(clients)
-    assert not clients.pipe.told
+    assert not but_silent(clients)
     clients.obeys(*meanwhile)
     with responder(2):
         wait_for(lambda: totals(clients) and min(clients.generated.moved[kind] for kind in KINDS) > 0, 60, "those that move")
-    return clients.pipe.told
+    return but_silent(clients)
 
 
 def test_a_flow_or_client_that_another_backend_answers_is_a_finding(clients):
@@ -108,6 +116,13 @@ def test_one_whose_backend_is_excused_is_none(clients):
 
 
 def test_one_of_a_tolerated_phase_has_moved(clients):
+    assert set(move(clients, "phase", "after", STEADY)) == {("moved", kind, STEADY) for kind in KINDS}
+
+
+def test_phases_keep_their_names_however_many_there_were(clients):
+    for _ in range(100):
+        for name in ("during", "after", STEADY):
+            clients.obeys("phase", name)
     assert set(move(clients, "phase", "after", STEADY)) == {("moved", kind, STEADY) for kind in KINDS}
 
 
@@ -126,4 +141,4 @@ def test_one_without_an_answer_is_a_finding(clients):
     def told():
         clients.obeys("ask")
         return [text for what, *more in clients.pipe.told if what == "finding" for text in more[1:]]
-    assert "has no answer to 20 questions" in wait_for(told, 60, "a finding")[0]
+    assert SILENT in wait_for(told, 60, "a finding")[0]
