@@ -6,14 +6,15 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "kernel"))
 import vm  # noqa: E402
 
 MAC = "52:54:00:00:00:02"
-# An emulated machine on a busy host.
-BOOT_SECONDS, ANSWER_SECONDS = 300, 120
+# An emulated machine on a busy host. A command may have a limit of its own, of minutes.
+BOOT_SECONDS, COMMAND_SECONDS, ANSWER_SECONDS = 300, 900, 120
 
 SHELL = """
 exec </dev/ttyS1 >/dev/ttyS1 2>&1
@@ -60,7 +61,11 @@ class Machine:
     def __enter__(self):
         self.process = subprocess.Popen([*map(str, self.command())], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=(self.directory / "qemu.log").open("w"), text=True, errors="replace")
-        self.answer()
+        try:
+            self.answer(BOOT_SECONDS)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -69,19 +74,26 @@ class Machine:
         self.nic.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def answer(self):
+    def answer(self, seconds):
+        """Of the machine, which is killed when it has none in time."""
         lines = []
-        for line in self.process.stdout:
-            if line.startswith("@@ "):
-                return int(line[3:]), "".join(lines)
-            lines.append(line.replace("\r", ""))
-        raise RuntimeError(f"the machine has ended: {''.join(lines)}{(self.directory / 'qemu.log').read_text()}")
+        end = threading.Timer(seconds, self.process.kill)
+        end.start()
+        try:
+            for line in self.process.stdout:
+                if line.startswith("@@ "):
+                    return int(line[3:]), "".join(lines)
+                lines.append(line.replace("\r", ""))
+        finally:
+            end.cancel()
+        raise RuntimeError(f"the machine has ended, or had no answer in {seconds} s: "
+                           f"{''.join(lines)}{(self.directory / 'qemu.log').read_text()}")
 
     def do(self, command, check=True):
         """What a command said; a command is one line."""
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
-        status, said = self.answer()
+        status, said = self.answer(COMMAND_SECONDS)
         if check and status:
             raise RuntimeError(f"{command}: {status}: {said}")
         return said
