@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -99,7 +100,10 @@ def move(clients, *meanwhile):
         all_answered(clients)
     assert not but_silent(clients)
     clients.obeys(*meanwhile)
+    asking = clients.generated.process
+    asking.send_signal(signal.SIGSTOP)  # else homes are forgotten while the responder starts
     with responder(2):
+        asking.send_signal(signal.SIGCONT)
         wait_for(lambda: totals(clients) and min(clients.generated.moved[kind] for kind in KINDS) > 0, 60, "those that move")
     return but_silent(clients)
 
