@@ -5,7 +5,7 @@
 
 enum {
 	REPEAT_MS = 500,	/* of a question without an answer */
-	TRIES = 20,		/* and not a time: a busy machine may let nobody ask or answer for seconds */
+	TRIES = 20,		/* not seconds: on a busy machine no question may be sent for as long */
 	SECOND_PACKET_MS = 100, /* after a node's first one, for what it has is told only then */
 	CONNECTION_STEPS = 3,
 	CLIENT_CONNECTIONS = 60,

@@ -2,10 +2,10 @@
 /* generator INTERFACE ROUTER-MAC RATE CLIENTS SEED SERVICE...: many flows from synthetic clients, several questions
  * each, to the responders of backends. SERVICE is NAME,tcp|udp,ADDRESS,PORT,flow|client.
  *
- * A line on stdout for each flow whose backend is not the one that answered it first, and for each one that asked
- * twenty times in vain. Whether that is a finding, generated.py judges. It gives commands on stdin, each of which
- * is answered by a line that begins with "done": what came before it was seen before the command. It ends with the
- * end of stdin. */
+ * It writes a line for each flow that another backend answers than the first time, and for each flow that asked
+ * twenty times without an answer. generated.py judges them. It sends commands to stdin; the answer of each is a
+ * line that begins with "done", and the lines before it are about what was seen before the command. The program
+ * ends when stdin is closed. */
 #include <errno.h>
 #include <net/ethernet.h>
 #include <netinet/ether.h>
