@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "dataplane/interface/buffer_files.h"
+#include "dataplane/interface/cores.h"
 #include "dataplane/interface/pci_fault.h"
 #include "dataplane/interface/store.h"
 #include "dataplane/log.h"
@@ -180,43 +181,16 @@ static void append_lcore(struct lcore_list *list, uint32_t lcore, const uint32_t
 	append(list, ")");
 }
 
-static bool is_on_node(size_t core, int node)
-{
-	char path[96];
-	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/cpu%zu", node, core);
-	return access(path, F_OK) == 0;
-}
-
-/* Lists the cores in the CPU affinity of this process, those of `node` last. Returns their number. */
-static uint32_t list_cores(uint32_t core[CPU_SETSIZE], int node)
-{
-	uint32_t n = 0;
-	cpu_set_t set, near;
-	CPU_ZERO(&set);
-	CPU_ZERO(&near);
-	sched_getaffinity(0, sizeof(set), &set);
-	for (size_t i = 0; i < CPU_SETSIZE; i++) {
-		if (!CPU_ISSET(i, &set))
-			continue;
-		if (is_on_node(i, node))
-			CPU_SET(i, &near);
-		else
-			core[n++] = (uint32_t)i;
-	}
-	for (size_t i = 0; i < CPU_SETSIZE; i++) {
-		if (CPU_ISSET(i, &near))
-			core[n++] = (uint32_t)i;
-	}
-	return n;
-}
-
 /* Lcore 0 is the main one, workers are 1 and up. With enough cores each worker gets one of the last cores, and the
  * main lcore the rest. */
 static void add_lcores(struct arguments *arguments, uint32_t workers, int node)
 {
 	static struct lcore_list list;
 	uint32_t core[CPU_SETSIZE];
-	uint32_t cores = list_cores(core, node);
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	sched_getaffinity(0, sizeof(set), &set);
+	uint32_t cores = berth_cores_order("/sys", &set, node, core);
 	bool pinned = cores > workers;
 	append_lcore(&list, 0, core, pinned ? cores - workers : cores);
 	for (uint32_t i = 0; i < workers; i++) {

@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
+#include <rte_lcore.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,11 +38,30 @@ static void print_port(FILE *file, const struct berth_eth_port *port, const stru
 		fprintf(file, "\"tap\": null}");
 }
 
+/* The CPU that each worker has for itself. */
+static void print_cpus(FILE *file, uint32_t workers)
+{
+	fputs("\"cpus\": [", file);
+	for (uint32_t i = 0; i < workers; i++) {
+		const rte_cpuset_t set = rte_lcore_cpuset(i + 1);
+		unsigned int cpu = 0;
+		while (cpu < CPU_SETSIZE && !CPU_ISSET(cpu, &set))
+			cpu++;
+		fputs(i ? ", " : "", file);
+		if (CPU_COUNT(&set) == 1)
+			fprintf(file, "%u", cpu);
+		else
+			fputs("null", file);
+	}
+	fputs("], ", file);
+}
+
 static void print_status(FILE *file, const struct berth_status *status)
 {
 	fprintf(file, "{\"pid\": %d, \"workers\": %u, \"idle\": \"%s\", " HUGEPAGES "%s, ", getpid(),
 		status->workers, status->options->adaptive ? "adaptive" : "poll",
 		rte_eal_has_hugepages() ? "true" : "false");
+	print_cpus(file, status->workers);
 	fprintf(file, "\"cycles_per_second\": %" PRIu64 ", \"ports\": [", rte_get_tsc_hz());
 	for (uint32_t i = 0; i < status->ports->n; i++) {
 		fputs(i ? ", " : "", file);

@@ -120,6 +120,7 @@ void berth_doctor_system(const struct berth_daemon_state *state, struct berth_rt
 
 	berth_doctor_engine(state, status, checks);
 	berth_doctor_tables(state, checks);
+	berth_doctor_nodes(state, status, checks);
 	check_state_directory(state, checks);
 	check_host(state, checks);
 	check_helpers(state, checks);

@@ -26,7 +26,7 @@ static int read_node(const char *path)
 	return node;
 }
 
-static int node_of(const struct berth_interface_config *interface)
+int berth_numa_node_of(const struct berth_interface_config *interface)
 {
 	/* DPDK also accepts a PCI address without its domain. The second path of an interface is that of virtio. */
 	static const char *const pci[] = {"/sys/bus/pci/devices/%.*s/numa_node",
@@ -48,7 +48,7 @@ int berth_numa_node(const struct berth_interface_config *interfaces, size_t n)
 {
 	int common = BERTH_NO_NODE;
 	for (size_t i = 0; i < n; i++) {
-		int node = node_of(&interfaces[i]);
+		int node = berth_numa_node_of(&interfaces[i]);
 		if (node == BERTH_NO_NODE || node == common)
 			continue;
 		if (common != BERTH_NO_NODE) {
@@ -69,4 +69,12 @@ int berth_numa_prefer(int node)
 		return -EINVAL;
 	mask[(size_t)node / WORD_BITS] = 1UL << ((size_t)node % WORD_BITS);
 	return syscall(SYS_set_mempolicy, MPOL_PREFERRED, mask, BERTH_MAX_NODES + 1UL) ? -errno : 0;
+}
+
+int berth_numa_node_of_memory(const void *at)
+{
+	int node;
+	if (!at || syscall(SYS_get_mempolicy, &node, NULL, 0, at, MPOL_F_NODE | MPOL_F_ADDR))
+		return BERTH_NO_NODE;
+	return node;
 }

@@ -6,14 +6,16 @@
 
 #include "controlplane/config/config.h"
 
-/*
- * The common NUMA node of all interfaces, from sysfs by PCI address or interface name. BERTH_NO_NODE: sysfs has
- * none, or the interfaces are on different nodes, which is logged.
- */
 enum {
 	BERTH_NO_NODE = -1
 };
+
+/* The NUMA node of an interface, from sysfs by PCI address or interface name. BERTH_NO_NODE: sysfs has none. */
+int berth_numa_node_of(const struct berth_interface_config *interface);
+/* The common node of all interfaces. BERTH_NO_NODE: none is known, or they are on different nodes, which is logged. */
 int berth_numa_node(const struct berth_interface_config *interfaces, size_t n);
+/* The node of the memory at an address. BERTH_NO_NODE: not known. */
+int berth_numa_node_of_memory(const void *at);
 
 /*
  * Makes this process and its children prefer memory of `node` for pages that they touch first. (mbind(2) on the

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Memory and cores of the DPDK engine come from the NUMA node of its NIC. Tested in a virtual machine (QEMU, emulated;
-Debian 12's kernel) with two nodes of two cores each, and a NIC on each node.
+Debian 12's kernel) with two nodes of a core with two threads each, and a NIC on each node.
 
 berthd runs on all cores, and on the cores of the other node only: by default, memory would come from that node.
 BERTH_BUILD names the build directory (default: build/ in the repository).
@@ -23,13 +23,13 @@ MODULES = ["drivers/virtio/virtio_ring.ko", "drivers/virtio/virtio.ko", "drivers
            "net/sched/sch_ingress.ko", "net/sched/cls_bpf.ko"]
 BUILT = ["controlplane/berthd", "controlplane/berth-helper", "controlplane/berthctl", "dataplane/berth-dpdk",
          "bpf/berth_inject.bpf.o"]
-DRIVERS = ["bus_pci", "bus_vdev", "mempool_ring", "net_af_xdp"]
+DRIVERS = ["bus_pci", "bus_vdev", "mempool_ring", "net_af_xdp", "net_null"]
 PAGES = ["small", "huge"]
 CASES = [(node, pages, cores) for pages in PAGES for node in (0, 1) for cores in ("any", "far")]
 
 CONFIG = """\
 engine: dpdk
-interfaces: [{{name: nic{node}}}]
+interfaces: [{interface}]
 dpdk: {{memory-mb: 16, idle: adaptive}}
 limits: {{flows: 100000, sessions: 1024, services: 4, backends: 60}}
 services: []
@@ -52,6 +52,7 @@ try() { # NODE PAGES CORES LIST: CORES is any or far, LIST the core numbers
 	engine=$(pidof berth-dpdk)
 	cat /proc/$engine/numa_maps
 	for thread in /proc/$engine/task/*; do echo "thread $(cat $thread/comm) $(grep _allowed_list $thread/status)"; done
+	berthctl -s /run/n$1.sock doctor
 	echo "end"
 	berthctl -s /run/n$1.sock shutdown
 	wait $daemon
@@ -64,6 +65,7 @@ for pages in small huge; do
 	try 0 $pages any 0-3; try 0 $pages far 2-3
 	try 1 $pages any 0-3; try 1 $pages far 0-1
 done
+try three huge any 0-3
 poweroff -f
 """
 
@@ -97,14 +99,15 @@ def fill(root, kernel):
     for path in MODULES:
         shutil.copy(f"/lib/modules/{kernel}/kernel/{path}", root)
     for node in (0, 1):
-        (root / f"{node}.yaml").write_text(CONFIG.format(node=node))
+        (root / f"{node}.yaml").write_text(CONFIG.format(interface=f"{{name: nic{node}}}"))
+    (root / "three.yaml").write_text(CONFIG.format(interface='{name: null0, device: "net_null0,no-rx=1", queues: 3}'))
     init = root / "init"
     init.write_text(INIT.replace("MODULES", " ".join(pathlib.Path(m).name for m in MODULES)))
     init.chmod(0o755)
 
 
 def nodes_and_nics():
-    arguments = ["-m", "1536", "-smp", "4"]
+    arguments = ["-m", "1536", "-smp", "4,sockets=2,cores=1,threads=2"]
     for node in (0, 1):
         arguments += ["-object", f"memory-backend-ram,id=m{node},size=768M",
                       "-numa", f"node,nodeid={node},memdev=m{node},cpus={2 * node}-{2 * node + 1}",
@@ -124,8 +127,10 @@ def console(tmp_path_factory):
     files = subprocess.run(["find", "."], cwd=root, capture_output=True, check=True).stdout
     with image.open("wb") as out:
         subprocess.run(["cpio", "--quiet", "-o", "-H", "newc"], cwd=root, input=files, stdout=out, check=True)
-    command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-nographic", "-no-reboot", *nodes_and_nics(),
-               "-kernel", kernel, "-initrd", str(image), "-append", "console=ttyS0 panic=-1 quiet"]
+    # Without the vendor the processor has no threads.
+    command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max,vendor=GenuineIntel", "-nographic", "-no-reboot",
+               *nodes_and_nics(), "-kernel", kernel, "-initrd", str(image),
+               "-append", "console=ttyS0 panic=-1 quiet"]
     run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
                          timeout=300, check=False)
     return (run.stderr + run.stdout).replace("\r", "")
@@ -166,3 +171,16 @@ def test_packet_buffers_are_on_the_node_of_the_nic(console, node, pages, cores):
 def test_a_worker_is_on_a_core_of_the_nics_node(console, node, pages):
     [cores] = re.findall(r"thread rte-worker-1 Cpus_allowed_list:\s+(\S+)", section_of(console, node, pages, "any"))
     assert cores in {0: ("0", "1"), 1: ("2", "3")}[node]
+
+
+@pytest.mark.parametrize("node, pages, cores", CASES)
+def test_the_doctor_names_workers_that_are_far_from_the_tables(console, node, pages, cores):
+    finding = f"of NUMA node {1 - node}, and the tables are in memory of node {node}: lookups are slower"
+    assert (finding in section_of(console, node, pages, cores)) == (cores == "far")
+
+
+def test_the_doctor_names_workers_that_share_a_core(console):
+    """Three workers, on two cores of two threads."""
+    assert section_of(console, "three", "huge", "any").count("two threads of one core: each is slower") == 1
+    assert "workers 0 and 2 are on CPUs 3 and 2, two threads" in section_of(console, "three", "huge", "any")
+    assert "two threads of one core" not in section_of(console, 0, "huge", "any")
