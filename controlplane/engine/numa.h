@@ -12,7 +12,8 @@ enum {
 
 /* The NUMA node of an interface, from sysfs by PCI address or interface name. BERTH_NO_NODE: sysfs has none. */
 int berth_numa_node_of(const struct berth_interface_config *interface);
-/* The common node of all interfaces. BERTH_NO_NODE: none is known, or they are on different nodes, which is logged. */
+/* The common node of all interfaces. BERTH_NO_NODE: none is known, or they are on different nodes, which is logged.
+ */
 int berth_numa_node(const struct berth_interface_config *interfaces, size_t n);
 /* The node of the memory at an address. BERTH_NO_NODE: not known. */
 int berth_numa_node_of_memory(const void *at);
