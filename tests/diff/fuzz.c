@@ -12,11 +12,11 @@
  * some verdict never occurred.
  */
 #include <getopt.h>
-#include <time.h>
 
 #include "tests/diff/compare.h"
 #include "tests/diff/packets.h"
 #include "tests/diff/print.h"
+#include "tests/support/progress.h"
 
 enum {
 	EPOCH = 2000,
@@ -41,18 +41,13 @@ struct fuzz {
 	uint32_t now;
 	bool evicted; /* a burst evicted a live flow: the epoch ends */
 	uint64_t verdicts[BERTH_VERDICT_COUNT];
+	struct progress progress;
 };
-
-static double seconds_now(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 static int report(const struct fuzz *fuzz, const struct sent *sent, uint32_t frames, uint64_t epoch,
 		  const char *what)
 {
+	progress_clear(&fuzz->progress);
 	printf("DIFFERENCE: %s; second %u\n", what, sent->now - FIXTURE_NOW);
 	for (uint32_t i = 0; i < frames; i++) {
 		if (sent[i].first)
@@ -176,14 +171,16 @@ static int run_systematic(struct fuzz *fuzz)
 static int run_all(struct fuzz *fuzz)
 {
 	const struct fuzz_options *options = fuzz->options;
-	double end = seconds_now() + options->seconds;
+	double end = progress_now_s() + options->seconds;
 	int err = run_systematic(fuzz);
 	if (options->epoch >= 0)
 		return err ? err : run_epoch(fuzz, (uint64_t)options->epoch, EPOCH);
 	for (uint64_t epoch = 0; !err && fuzz->sent < options->packets; epoch++) {
 		uint64_t left = options->packets - fuzz->sent;
-		if (options->seconds > 0 && seconds_now() >= end)
+		if (options->seconds > 0 && progress_now_s() >= end)
 			break;
+		progress_show(&fuzz->progress, "packets", (double)fuzz->sent, (double)options->packets,
+			      options->seconds);
 		err = run_epoch(fuzz, epoch, left < EPOCH ? left : EPOCH);
 	}
 	return err;
@@ -260,12 +257,13 @@ int main(int argc, char **argv)
 	printf("seed %llu\n", (unsigned long long)options.seed);
 	fuzz.options = &options;
 	fuzz.n = engines_open(fuzz.engines, argv[optind]);
-	double start = seconds_now();
+	double start = progress_now_s();
 	int err = run_all(&fuzz);
 	engines_close(fuzz.engines, fuzz.n);
+	progress_clear(&fuzz.progress);
 	print_verdicts(&fuzz);
 	int never = err ? 0 : check_verdicts(&fuzz);
 	printf("%llu packets, %u engines, %d differences, seed %llu, %.1f s\n", (unsigned long long)fuzz.sent,
-	       fuzz.n, err, (unsigned long long)options.seed, seconds_now() - start);
+	       fuzz.n, err, (unsigned long long)options.seed, progress_now_s() - start);
 	return err || never;
 }

@@ -10,13 +10,14 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e"), str(HERE.parent / "support")]
 
 import generated  # noqa: E402
 from clients import Crowd  # noqa: E402
 from faults import FAULTS, Faults, Settings  # noqa: E402
 from lab import Lab, engine_processes, previous_build  # noqa: E402
 from nodes import DIRECT, NODE_FAULTS, STORE_FAULTS, NodeFaults  # noqa: E402
+from progress import Progress  # noqa: E402
 
 
 def arguments():
@@ -114,20 +115,33 @@ def flows_of(state):
     return flows + (totals.begun if totals else 0)
 
 
+def share_of(options, crowd, count, now):
+    """How much of the run is over, by the limit that ends it first."""
+    shares = [(now - crowd.start) / options.seconds]
+    if options.count:
+        shares.append(count / options.count)
+    if options.flows:
+        shares.append(flows_of(crowd.state()) / options.flows)
+    return max(shares)
+
+
 def soak(options, lab):
     faults, crowd, chosen = begin(options, lab)
     before = [amounts(node.lab) for node in faults.nodes()]
     told, count, end = 0, 0, time.monotonic() + options.seconds
-    slowest = collections.Counter()
+    slowest, progress = collections.Counter(), Progress()
     while time.monotonic() < end and (not options.count or count < options.count) and not has_enough(options, crowd):
         name = faults.random.choice(chosen)
         start = time.monotonic()
+        progress.clear()
         print(f"{start - crowd.start:.1f} s: {name}", flush=True)
+        progress.show("faults", share_of(options, crowd, count, start))
         faults.make(name)
         faults.goes_on()
         slowest[name] = max(slowest[name], round(time.monotonic() - start, 1))
         count += 1
         told = tells(faults, crowd, told)
+    progress.clear()
     faults.ends()
     more = [text for was, node in zip(before, faults.nodes()) for text in grown(was, node.lab)]
     state = crowd.state()

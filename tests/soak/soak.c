@@ -15,10 +15,10 @@
  * With --ramp nothing fails: 24 servers become 30 and then 22, and no connection that could be kept may break.
  */
 #include <getopt.h>
-#include <time.h>
 
 #include "tests/soak/chaos.h"
 #include "tests/soak/traffic.h"
+#include "tests/support/progress.h"
 
 enum {
 	GAP = 3,      /* mean seconds between two packets of a flow */
@@ -27,7 +27,8 @@ enum {
 	RAMP_FIRST = 24,
 	RAMP_MOST = 30,
 	RAMP_LAST = 22,
-	RAMP_SECONDS = 60, /* length of each step */
+	RAMP_SECONDS = 60,	/* length of each step */
+	RAMP_ALL_SECONDS = 280, /* about */
 };
 
 struct soak_options {
@@ -40,17 +41,12 @@ struct soak_options {
 	bool ramp;
 };
 
-static double clock_s(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 struct soak {
 	struct soak_options options;
 	struct soak_world world;
 	struct soak_traffic *traffic;
+	struct progress progress;
+	uint32_t simulated; /* seconds */
 	double end;
 };
 
@@ -64,8 +60,10 @@ static void run_second(struct soak *soak)
 	if (world->chaotic)
 		soak_probe(world);
 	for (uint32_t i = 0; i < packets; i++) {
-		if (!soak_traffic_step(soak->traffic))
+		if (!soak_traffic_step(soak->traffic)) {
+			progress_clear(&soak->progress);
 			soak_report_finding(world);
+		}
 		if (world->dirty && random_one_in(&world->random, 500))
 			soak_publish(world);
 		if (i % (packets / slices + 1) == 0)
@@ -78,12 +76,18 @@ static void run_second(struct soak *soak)
 			soak_change_worker(world);
 	}
 	oracle_second(world->oracle, soak->options.live);
+	soak->simulated++;
+	if (soak->options.ramp)
+		progress_show(&soak->progress, "seconds simulated", soak->simulated, RAMP_ALL_SECONDS, 0);
+	else
+		progress_show(&soak->progress, "flows", (double)soak_traffic_begun(soak->traffic),
+			      (double)soak->options.flows, soak->options.seconds);
 }
 
 static bool has_more(const struct soak *soak)
 {
 	return soak_traffic_begun(soak->traffic) < soak->options.flows &&
-	       (soak->options.seconds <= 0 || clock_s() < soak->end);
+	       (soak->options.seconds <= 0 || progress_now_s() < soak->end);
 }
 
 static void run_chaos(struct soak *soak)
@@ -225,7 +229,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	double start = clock_s();
+	double start = progress_now_s();
 	soak.end = start + options->seconds;
 	if (options->ramp)
 		soak_services_ramp(&soak.world, RAMP_FIRST);
@@ -238,7 +242,8 @@ int main(int argc, char **argv)
 		run_ramp(&soak);
 	else
 		run_chaos(&soak);
-	int status = report(&soak, clock_s() - start);
+	progress_clear(&soak.progress);
+	int status = report(&soak, progress_now_s() - start);
 	soak_traffic_free(soak.traffic);
 	soak_close(&soak.world);
 	return status;
