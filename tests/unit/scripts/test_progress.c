@@ -39,8 +39,11 @@ static size_t shown(int fd, int other, char *text, size_t bytes)
 	dup2(kept, STDERR_FILENO);
 	close(kept);
 	close(fd);
-	const ssize_t n = read(other, text, bytes - 1);
-	text[n > 0 ? n : 0] = '\0';
+	/* A terminal passes on what was written in parts. */
+	size_t used = 0;
+	for (ssize_t n = 1; n > 0 && used<bytes - 1; used += n> 0 ? (size_t)n : 0)
+		n = read(other, text + used, bytes - 1 - used);
+	text[used] = '\0';
 	close(other);
 	return strlen(text);
 }
