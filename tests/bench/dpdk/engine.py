@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The DPDK engine as a process, for benchmarks without berthd."""
 import contextlib
+import json
 import os
 import pathlib
 import signal
@@ -64,8 +65,12 @@ class Engine(Process):
         super().__init__(stack, [
             *prefix, BUILD / "dataplane/berth-dpdk", "--instance", directory.name, "--image", self.image, "--run-dir",
             directory, "--port", port, "--workers", "1", *options], stdout=log)
-        while not (directory / f"{directory.name}-dpdk.json").exists():
+        self.status_file = directory / f"{directory.name}-dpdk.json"
+        while not self.status_file.exists():
             if self.process.poll() is not None:
                 log.seek(0)
                 raise Failed(f"berth-dpdk: {log.read().strip()}")
             time.sleep(0.02)
+
+    def status(self):
+        return json.loads(self.status_file.read_text())
