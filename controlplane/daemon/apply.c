@@ -6,13 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/compile/compile.h"
+#include "controlplane/cmd/config/parser.h"
 #include "controlplane/config/parse.h"
 #include "controlplane/daemon/cluster/store.h"
 #include "controlplane/daemon/dns_backends.h"
-#include "controlplane/daemon/engine_exchange.h"
 #include "controlplane/daemon/engine_restart.h"
-#include "controlplane/daemon/health_targets.h"
+#include "controlplane/daemon/install/stage.h"
 #include "controlplane/daemon/network.h"
 #include "controlplane/daemon/node.h"
 #include "controlplane/daemon/port_taps.h"
@@ -22,10 +21,8 @@
 #include "controlplane/daemon/session_save.h"
 #include "controlplane/daemon/timers.h"
 #include "controlplane/engine/choose.h"
-#include "controlplane/model/former_rows.h"
 #include "controlplane/netlink/netlink.h"
 #include "controlplane/tables/counters.h"
-#include "controlplane/tables/retired.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/file.h"
 #include "controlplane/util/log.h"
@@ -34,117 +31,8 @@ enum {
 	MANY_BACKENDS = 4096, /* their publication takes some 1 ms */
 };
 
-/* All that an apply needs and that can fail, made beside what is in force. */
-struct stage {
-	struct berth_engine_exchange exchange;
-	struct berth_model model;
-	struct berth_generation *generation;
-	struct berth_health_stage *targets;
-	enum berth_health_state *health; /* of the model's backends in order, before set_staged_health */
-	bool has_names;			 /* dns_backends.h */
-	bool has_listener;
-	bool has_network;
-	bool stops_engine; /* which then starts with what is published */
-};
-
-static void drop(struct berth_daemon *daemon, struct stage *stage)
-{
-	berth_generation_free(stage->generation);
-	free(stage->health);
-	berth_health_drop(stage->targets);
-	if (stage->has_network)
-		berth_netlink_drop(daemon->netlink);
-	berth_model_drop(&stage->model);
-	if (stage->has_listener)
-		berth_metrics_http_drop(daemon->metrics);
-	if (stage->has_names)
-		berth_dns_backends_drop(daemon);
-	berth_engine_exchange_drop(daemon, &stage->exchange);
-}
-
-/* The size of the tables that the configuration gets. */
-static const struct berth_geometry *geometry_of(const struct berth_daemon *daemon, const struct stage *stage)
-{
-	const struct berth_engine *engine = stage->exchange.engine ? stage->exchange.engine : daemon->engine;
-	return &engine->image.geometry;
-}
-
-/* The model with the configuration, its names and the listener. Takes over `config`. */
-static int stage_model(struct berth_daemon *daemon, struct stage *stage, struct berth_config *config,
-		       char error[BERTH_ERROR_BYTES])
-{
-	int err = berth_dns_backends_stage(daemon, config, error);
-	stage->has_names = !err;
-	if (!err)
-		err = berth_metrics_http_stage(daemon->metrics, &config->metrics, error);
-	stage->has_listener = stage->has_names && !err;
-	if (!err)
-		err = berth_model_stage(&stage->model, &daemon->model, geometry_of(daemon, stage), config, error);
-	if (err) {
-		berth_config_free(config);
-		return err;
-	}
-	berth_saved_state_restore(daemon, &stage->model);
-	if (daemon->model.adopted_backends &&
-	    (err = berth_former_rows_adopt(&stage->model, &daemon->engine->image)))
-		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
-	return err;
-}
-
-/* Gives backends the states that the health checks will report at the commit, so that the generation has them.
- * -ENOMEM.
- */
-static int set_staged_health(struct stage *stage)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < stage->model.n_services; i++)
-		n += stage->model.services[i].n_backends;
-	stage->health = calloc(n + 1, sizeof(*stage->health));
-	if (!stage->health)
-		return -ENOMEM;
-	n = 0;
-	for (size_t i = 0; i < stage->model.n_services; i++)
-		for (size_t j = 0; j < stage->model.services[i].n_backends; j++, n++) {
-			struct berth_model_backend *backend = &stage->model.services[i].backends[j];
-			int up = berth_health_staged_state(stage->targets, n);
-			stage->health[n] = backend->health;
-			if (up >= 0)
-				backend->health = up ? BERTH_HEALTH_UP : BERTH_HEALTH_DOWN;
-		}
-	return 0;
-}
-
-/* Next hops, health targets, and the figures of removed backends. -ENOMEM. */
-static int stage_parts(struct berth_daemon *daemon, struct stage *stage)
-{
-	if (berth_retired_update(&stage->model, &daemon->engine->image) ||
-	    berth_network_stage(daemon, &stage->model))
-		return -ENOMEM;
-	stage->has_network = true;
-	berth_network_update(daemon, &stage->model);
-	stage->targets = berth_health_targets_stage(daemon, &stage->model);
-	return stage->targets ? set_staged_health(stage) : -ENOMEM;
-}
-
-/* The reports are to be seen as changes. */
-static void unset_staged_health(struct stage *stage)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < stage->model.n_services; i++)
-		for (size_t j = 0; j < stage->model.services[i].n_backends; j++)
-			stage->model.services[i].backends[j].health = stage->health[n++];
-}
-
-static int stage_generation(struct berth_daemon *daemon, struct stage *stage, char error[BERTH_ERROR_BYTES])
-{
-	const struct berth_geometry *geometry = geometry_of(daemon, stage);
-	berth_timers_stage(&stage->model);
-	stage->generation = berth_compile(&stage->model, geometry, error);
-	return stage->generation ? berth_publisher_check(geometry, stage->generation, error) : -ENOSPC;
-}
-
 /* The last step, which stops an engine with other ports, or starts another engine: the commit publishes at once. */
-static int stage_engine(struct berth_daemon *daemon, struct stage *stage, char error[BERTH_ERROR_BYTES])
+static int stage_engine(struct berth_daemon *daemon, struct berth_stage *stage, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_engine *engine = stage->exchange.engine ? stage->exchange.engine : daemon->engine;
 	berth_port_taps_stage(daemon, engine, stage->model.config);
@@ -156,41 +44,61 @@ static int stage_engine(struct berth_daemon *daemon, struct stage *stage, char e
 	return engine->ops->configure(engine, stage->model.config, error);
 }
 
-/* The engine and the model for the configuration. Takes over `config`. */
-static int stage_first(struct berth_daemon *daemon, struct stage *stage, struct berth_config *config,
-		       enum berth_exchange_way way, char error[BERTH_ERROR_BYTES])
+/* The engine, which decides on the size of the tables. */
+static int open_exchange(struct berth_daemon *daemon, struct berth_stage *stage, enum berth_exchange_way way,
+			 char error[BERTH_ERROR_BYTES])
 {
 	const bool is_exchange = daemon->model.config &&
-				 (way != BERTH_EXCHANGE_PLAIN || !berth_engine_fits(daemon->engine, config));
-	int err = is_exchange ? berth_engine_exchange_open(daemon, &stage->exchange, config, way, error) : 0;
-	if (err) {
-		berth_config_free(config);
-		return err;
-	}
-	return stage_model(daemon, stage, config, error);
+				 (way != BERTH_EXCHANGE_PLAIN || !berth_engine_fits(daemon->engine, stage->config));
+	return is_exchange ? berth_engine_exchange_open(daemon, &stage->exchange, stage->config, way, error) : 0;
 }
 
-/* Takes over `config`. 0, or -errno with one line in `error` and nothing staged. */
-static int stage_all(struct berth_daemon *daemon, struct stage *stage, struct berth_config *config,
-		     enum berth_exchange_way way, char error[BERTH_ERROR_BYTES])
+/* The names, which may add backends, and the listener. */
+static int stage_names(struct berth_daemon *daemon, struct berth_stage *stage, char error[BERTH_ERROR_BYTES])
 {
-	*stage = (struct stage){0};
-	int err = stage_first(daemon, stage, config, way, error);
-	if (!err && (err = stage_parts(daemon, stage)))
-		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+	int err = berth_dns_backends_stage(daemon, stage->config, error);
+	stage->has_names = !err;
 	if (!err)
-		err = stage_generation(daemon, stage, error);
+		err = berth_metrics_http_stage(daemon->metrics, &stage->config->metrics, error);
+	stage->has_listener = stage->has_names && !err;
+	return err;
+}
+
+/* All steps, or what has changed since they were made in turns of the loop. */
+static int stage_steps(struct berth_daemon *daemon, struct berth_stage *stage, char error[BERTH_ERROR_BYTES])
+{
+	int err = 0;
+	if (stage->next == BERTH_STAGE_STEPS) {
+		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+		return berth_stage_refresh(daemon, stage);
+	}
+	for (; !err && stage->next < BERTH_STAGE_STEPS;) {
+		/* The generation's step builds what is not built. */
+		stage->next += stage->next == BERTH_STAGE_TABLES;
+		err = berth_stage_step(daemon, stage, error);
+	}
+	return err;
+}
+
+/* 0, or -errno with one line in `error` and nothing staged. */
+static int stage_all(struct berth_daemon *daemon, struct berth_stage *stage, enum berth_exchange_way way,
+		     char error[BERTH_ERROR_BYTES])
+{
+	int err = open_exchange(daemon, stage, way, error);
+	if (!err)
+		err = stage_names(daemon, stage, error);
+	if (!err)
+		err = stage_steps(daemon, stage, error);
 	if (!err && way != BERTH_EXCHANGE_TRIAL)
 		err = stage_engine(daemon, stage, error);
-	if (stage->health)
-		unset_staged_health(stage);
+	berth_stage_unset_health(stage);
 	if (err)
-		drop(daemon, stage);
+		berth_stage_drop(daemon, stage);
 	return err;
 }
 
 /* The staged model is berthd's: what workers count and read follows. */
-static void commit_engine(struct berth_daemon *daemon, struct stage *stage)
+static void commit_engine(struct berth_daemon *daemon, struct berth_stage *stage)
 {
 	if (stage->exchange.engine)
 		berth_engine_exchange_commit(daemon, &stage->exchange);
@@ -200,7 +108,7 @@ static void commit_engine(struct berth_daemon *daemon, struct stage *stage)
 
 /* What the timers do and the publication are turns of the loop of their own, because with 60,000 backends each
  * takes some 10 ms; not before the loop runs, and not while packets wait for an engine. */
-static bool publishes_later(const struct berth_daemon *daemon, const struct stage *stage)
+static bool publishes_later(const struct berth_daemon *daemon, const struct berth_stage *stage)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < daemon->model.n_services; i++)
@@ -208,28 +116,32 @@ static bool publishes_later(const struct berth_daemon *daemon, const struct stag
 	return n >= MANY_BACKENDS && daemon->state.installs > 1 && !stage->exchange.engine && !stage->stops_engine;
 }
 
-/* The generation is in the image of a new engine already. */
-static void commit_generation(struct berth_daemon *daemon, const struct stage *stage)
+/* The generation is in the image of a new engine already. Without one it is compiled again. */
+static void commit_generation(struct berth_daemon *daemon, struct berth_stage *stage)
 {
+	struct berth_generation *generation = stage->generation;
 	if (publishes_later(daemon, stage)) {
 		berth_timers_request(daemon);
-		berth_publication_put(daemon, stage->generation);
+		if (generation)
+			berth_publication_put(daemon, generation);
+		else
+			berth_publication_request(daemon);
 		return;
 	}
 	const bool changed = berth_timers_follow(daemon);
 	if (stage->exchange.engine && !changed)
 		berth_publication_advance(daemon);
 	else
-		berth_publication_start(daemon, changed || stage->exchange.engine ? NULL : stage->generation);
+		berth_publication_start(daemon, changed || stage->exchange.engine ? NULL : generation);
 	if (stage->exchange.engine || changed)
-		berth_generation_free(stage->generation);
+		berth_generation_free(generation);
 	/* The TAP ports of another engine. */
 	if (stage->exchange.engine)
 		berth_network_follow(daemon);
 }
 
 /* Cannot fail. Health checks report here, so they come after all that their reports read. */
-static void commit(struct berth_daemon *daemon, struct stage *stage)
+static void commit(struct berth_daemon *daemon, struct berth_stage *stage)
 {
 	berth_model_commit(&daemon->model, &stage->model);
 	daemon->installed_ms = berth_clock_ms();
@@ -240,7 +152,6 @@ static void commit(struct berth_daemon *daemon, struct stage *stage)
 	berth_metrics_http_commit(daemon->metrics);
 	berth_netlink_commit(daemon->netlink);
 	berth_health_commit(stage->targets);
-	free(stage->health);
 	berth_saved_state_follow(daemon);
 	berth_session_save_follow(daemon);
 	berth_cluster_store_follow(daemon);
@@ -250,19 +161,40 @@ static void commit(struct berth_daemon *daemon, struct stage *stage)
 	commit_generation(daemon, stage);
 }
 
+/* What was prepared for the configuration; else an empty stage, and what was prepared for another one is dropped.
+ */
+static void take_prepared(struct berth_daemon *daemon, struct berth_stage *stage, struct berth_config *config)
+{
+	const struct berth_stage *prepared = daemon->prepared;
+	if (prepared && prepared->config == config && prepared->next == BERTH_STAGE_STEPS &&
+	    berth_engine_fits(daemon->engine, config)) {
+		*stage = *prepared;
+		free(daemon->prepared);
+		daemon->prepared = NULL;
+		return;
+	}
+	berth_daemon_end_prepare(daemon);
+	*stage = (struct berth_stage){.config = config};
+}
+
+/* Takes over `config`. */
 static int install_once(struct berth_daemon *daemon, struct berth_config *config, enum berth_exchange_way way,
 			char error[BERTH_ERROR_BYTES])
 {
-	struct stage stage;
-	int err = stage_all(daemon, &stage, config, way, error);
-	if (!err && way == BERTH_EXCHANGE_TRIAL)
-		drop(daemon, &stage);
-	else if (!err)
+	struct berth_stage stage;
+	take_prepared(daemon, &stage, config);
+	int err = stage_all(daemon, &stage, way, error);
+	if (!err && way != BERTH_EXCHANGE_TRIAL) {
 		commit(daemon, &stage);
+		return 0;
+	}
+	if (!err)
+		berth_stage_drop(daemon, &stage);
+	berth_config_free(config);
 	return err;
 }
 
-/* Likewise, and keeps `config`. */
+/* The same, and keeps `config`. */
 static int install_copy(struct berth_daemon *daemon, const struct berth_config *config, enum berth_exchange_way way,
 			char error[BERTH_ERROR_BYTES])
 {
@@ -311,6 +243,73 @@ int berth_daemon_renew(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES
 		return berth_daemon_install(daemon, config, error);
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 	return -ENOMEM;
+}
+
+static size_t count_backends(const struct berth_config *config)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < config->n_services; i++)
+		n += config->services[i].n_backends;
+	return n;
+}
+
+/* With second hops the rows before are those of the model in force, and change with it. */
+static bool has_second_hops(const struct berth_config *config)
+{
+	for (size_t i = 0; i < config->n_services; i++)
+		if (config->services[i].second_hop_s)
+			return true;
+	return false;
+}
+
+/* Whether a configuration takes long, and needs nothing that only one turn can give. */
+static bool can_prepare(const struct berth_daemon *daemon, const struct berth_config *config)
+{
+	const struct berth_config *now = daemon->model.config;
+	struct berth_engine *engine = daemon->engine;
+	char error[BERTH_ERROR_BYTES];
+	uint32_t pause_ms;
+	return count_backends(config) >= MANY_BACKENDS && berth_daemon_accepts(daemon, config, error) &&
+	       berth_engine_fits(engine, config) && !berth_engine_exchange_needs_turn(daemon, config) &&
+	       engine->ops->compare(engine, config, &pause_ms) != BERTH_ENGINE_RESTART &&
+	       !berth_dns_backends_has_names(config) && !berth_dns_backends_has_names(now) &&
+	       !has_second_hops(config) && !has_second_hops(now);
+}
+
+bool berth_daemon_prepare(void *arg, struct berth_config *config)
+{
+	struct berth_daemon *daemon = arg;
+	char error[BERTH_ERROR_BYTES];
+	if (daemon->prepared && daemon->prepared->config != config)
+		berth_daemon_end_prepare(daemon);
+	if (!daemon->prepared) {
+		daemon->prepared = can_prepare(daemon, config) ? calloc(1, sizeof(*daemon->prepared)) : NULL;
+		if (!daemon->prepared)
+			return false;
+		daemon->prepared->config = config;
+	}
+	if (daemon->prepared->next == BERTH_STAGE_STEPS)
+		return false;
+	if (!berth_stage_step(daemon, daemon->prepared, error))
+		return true;
+	/* The apply says it. */
+	berth_daemon_end_prepare(daemon);
+	return false;
+}
+
+void berth_daemon_open_prepare(struct berth_daemon *daemon)
+{
+	const struct berth_cmd_preparer preparer = {berth_daemon_prepare, berth_daemon_end_prepare, daemon};
+	berth_cmd_parser_set_preparer(daemon->parser, &preparer);
+}
+
+void berth_daemon_end_prepare(void *arg)
+{
+	struct berth_daemon *daemon = arg;
+	if (daemon->prepared)
+		berth_stage_drop(daemon, daemon->prepared);
+	free(daemon->prepared);
+	daemon->prepared = NULL;
 }
 
 bool berth_daemon_accepts(const struct berth_daemon *daemon, const struct berth_config *config,

@@ -19,6 +19,17 @@ bool berth_daemon_accepts(const struct berth_daemon *daemon, const struct berth_
  * committed, and publication.h publishes it. Else -errno with one line in `error`.
  */
 int berth_daemon_install(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES]);
+/*
+ * Prepares the installation of a configuration with many backends, some milliseconds of it a call, in turns of the
+ * loop before the one that installs it. `arg`: the daemon. It changes nothing that is in force. `config` is the
+ * caller's. False: no more is to be prepared, or nothing can be. If another configuration comes into force in
+ * between it begins again.
+ */
+bool berth_daemon_prepare(void *arg, struct berth_config *config);
+/* The parser has these two called. */
+void berth_daemon_open_prepare(struct berth_daemon *daemon);
+/* What was prepared and not installed is dropped. Before its configuration is freed. */
+void berth_daemon_end_prepare(void *arg);
 /* Parses and installs `text`; `name` is its file in messages. `save`: it also becomes the configuration file, and
  * the former one is kept as FILE.old. -EIO: it is committed but not saved. */
 int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char *text, size_t length, bool save,

@@ -164,7 +164,7 @@ static void on_unconfirmed(evutil_socket_t fd, short what, void *arg)
 	const uint32_t former = history_of(daemon)->confirmation.former;
 	const struct berth_history_entry *entry = berth_history_entry(history_of(daemon), former);
 	char error[BERTH_ERROR_BYTES] = "it is not kept";
-	struct berth_cmd_source source = {.name = "the former configuration"};
+	struct berth_cmd_source source = {.name = "the former configuration", .applies = true};
 	char *text = entry ? berth_history_text(&daemon->directory, entry, &source.length, error) : NULL;
 	if (!text) {
 		fail_return(daemon, error);

@@ -156,7 +156,7 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
 {
 	(void)what;
 	struct berth_daemon *daemon = arg;
-	struct berth_cmd_source source = {.name = daemon->options.config_path};
+	struct berth_cmd_source source = {.name = daemon->options.config_path, .applies = true};
 	char *text = berth_file_read(source.name, &source.length);
 	source.text = text;
 	daemon->reload_newest = newest_of(daemon);
@@ -238,6 +238,7 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 	    (engine->adopted && berth_model_adopt(&daemon->model, engine->record, &engine->image)))
 		return BERTH_EXIT_FAILURE;
 	berth_health_targets_open(daemon);
+	berth_daemon_open_prepare(daemon);
 	berth_agents_open(daemon);
 	daemon->netlink = berth_netlink_new(daemon->base, on_netlink, daemon, error);
 	if (!daemon->netlink)
@@ -454,6 +455,7 @@ void berth_daemon_close(struct berth_daemon *daemon)
 {
 	if (!daemon)
 		return;
+	berth_daemon_end_prepare(daemon);
 	berth_supervision_close(daemon);
 	berth_node_close(daemon);
 	berth_cluster_store_close(daemon);

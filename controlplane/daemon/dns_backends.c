@@ -100,7 +100,7 @@ static int read_own(union berth_addr addresses[BERTH_MAX_OWN], struct berth_own_
 	return own->is_truncated ? 0 : err;
 }
 
-static bool has_sources(const struct berth_config *config)
+bool berth_dns_backends_has_names(const struct berth_config *config)
 {
 	for (size_t i = 0; i < config->n_services; i++)
 		if (config->services[i].n_sources)
@@ -112,7 +112,7 @@ static int expand(struct berth_dns_backends *dns, struct berth_config *config, c
 {
 	union berth_addr addresses[BERTH_MAX_OWN];
 	struct berth_own_addresses own = {0};
-	int err = has_sources(config) ? read_own(addresses, &own) : 0;
+	int err = berth_dns_backends_has_names(config) ? read_own(addresses, &own) : 0;
 	if (err) {
 		snprintf(error, BERTH_ERROR_BYTES,
 			 "cannot read the addresses of this host, which are no backends from DNS: %s",

@@ -18,6 +18,8 @@ typedef int berth_dns_backends_fn(struct berth_daemon *daemon, char error[BERTH_
 int berth_dns_backends_open(struct berth_daemon *daemon, berth_dns_backends_fn *renew);
 void berth_dns_backends_close(struct berth_daemon *daemon);
 
+/* Whether a configuration has backends from DNS. */
+bool berth_dns_backends_has_names(const struct berth_config *config);
 /* Adds the backends from DNS to a parsed configuration. -ENOSPC: no room for all of them (berthd's first
  * configuration gets as many as there is room for) or -ENOMEM, with one line in `error`. Changes nothing else. */
 int berth_dns_backends_expand(struct berth_daemon *daemon, struct berth_config *config,

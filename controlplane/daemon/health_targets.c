@@ -72,6 +72,15 @@ struct berth_health_stage *berth_health_targets_stage(struct berth_daemon *daemo
 	return stage;
 }
 
+void berth_health_targets_refresh(struct berth_health_stage *stage, const struct berth_model *model)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < model->n_services; i++)
+		for (size_t j = 0; j < model->services[i].n_backends; j++)
+			berth_health_stage_reset(stage, n++,
+						 model->services[i].backends[j].health == BERTH_HEALTH_UNKNOWN);
+}
+
 /* Finds an address of this family on the interface, for backends to answer to. False: not found. */
 static bool find_source(bool want4, uint32_t ifindex, union berth_addr *source)
 {

@@ -192,6 +192,7 @@ bool berth_network_update(struct berth_daemon *daemon, struct berth_model *model
 
 void berth_network_follow(struct berth_daemon *daemon)
 {
+	daemon->network_changes++;
 	if (!berth_network_update(daemon, &daemon->model))
 		return;
 	berth_timers_follow(daemon);

@@ -30,6 +30,7 @@ struct berth_port_taps;
 struct berth_publication_queue;
 struct berth_saved_state;
 struct berth_session_save;
+struct berth_stage;
 struct berth_store;
 struct berth_supervision;
 struct event;
@@ -57,6 +58,8 @@ struct berth_daemon {
 	struct berth_burst health_recoveries;
 	struct berth_netlink *netlink;
 	struct berth_path_mtu_listener *too_big; /* NULL: path MTUs are not learned */
+	struct berth_stage *prepared;		 /* by berth_daemon_prepare; NULL: none */
+	uint64_t network_changes;		 /* news of the kernel's links, next hops and routes */
 	struct berth_dns_backends *dns;
 	struct berth_saved_state *saved;
 	struct berth_config_history *config_history;

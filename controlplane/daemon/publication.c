@@ -59,6 +59,11 @@ static void add_request(struct berth_daemon *daemon)
 	daemon->state.publication.is_pending = true;
 }
 
+uint64_t berth_publication_requests(const struct berth_daemon *daemon)
+{
+	return daemon->publication->requested;
+}
+
 void berth_publication_request(struct berth_daemon *daemon)
 {
 	struct berth_publication_queue *queue = daemon->publication;

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 #include "controlplane/util/error.h"
 
 struct berth_daemon;
@@ -21,6 +23,8 @@ void berth_publication_close(struct berth_daemon *daemon);
 
 /* The model has changed: publishes it soon. Changes that come together are published together. */
 void berth_publication_request(struct berth_daemon *daemon);
+/* How many changes have been published, or are to be. */
+uint64_t berth_publication_requests(const struct berth_daemon *daemon);
 /* The model has changed: publishes it now if no worker prevents it, else soon. `generation`, which this takes over,
  * is compiled from it, or NULL. */
 void berth_publication_start(struct berth_daemon *daemon, struct berth_generation *generation);

@@ -245,6 +245,11 @@ int berth_health_staged_state(const struct berth_health_stage *stage, size_t i)
 	return check->state.up >= 0 ? check->state.up : staged->is_reset ? -1 : staged->target->up;
 }
 
+void berth_health_stage_reset(struct berth_health_stage *stage, size_t i, bool reset)
+{
+	stage->targets[i].is_reset = reset && !stage->targets[i].is_new;
+}
+
 void berth_health_drop(struct berth_health_stage *stage)
 {
 	if (!stage)

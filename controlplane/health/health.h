@@ -68,13 +68,15 @@ void berth_health_set_next_hops(struct berth_health *health, const struct berth_
 void berth_health_free(struct berth_health *health);
 
 /*
- * Prepares another set of targets: allocates all that it needs, and changes nothing. NULL: out of memory. The event
- * loop must not run before commit or drop.
+ * Prepares another set of targets: allocates all that it needs, and changes no target. NULL: out of memory. Before
+ * commit or drop there is no other stage. The event loop may run: new checks begin then.
  */
 struct berth_health_stage *berth_health_stage(struct berth_health *health,
 					      const struct berth_health_target *targets, size_t n);
 /* The state that the commit reports for target `i`: -1 none, 0 down, 1 up. */
 int berth_health_staged_state(const struct berth_health_stage *stage, size_t i);
+/* Target `i` becomes unknown, or does not, as `reset` of a target says. */
+void berth_health_stage_reset(struct berth_health_stage *stage, size_t i, bool reset);
 /* Replaces the set of targets and frees the stage; it cannot fail. A target with the same id, address, port and
  * check keeps its probe; a changed target keeps its state. BERTH_HEALTH_NONE targets are reported up at once. */
 void berth_health_commit(struct berth_health_stage *stage);

@@ -92,6 +92,18 @@ static const struct berth_model_backend *find_before(const struct berth_model *m
 		       : berth_model_backend_by_id(model, id, NULL);
 }
 
+/* Takes over what is known of the backend before, as far as it is of the same server. */
+static void follow(struct berth_model_backend *backend, const struct berth_model *model,
+		   const struct berth_model_backend *before, const struct berth_backend_config *config)
+{
+	*backend = *before;
+	backend->config = *config;
+	if (before->config.weight != config->weight)
+		backend->changed_at_scan = model->scans;
+	if (!berth_addr_equal(&before->config.address, &config->address))
+		forget_server(backend);
+}
+
 /* `old`: its service before, or NULL; `at`: its place in its service. */
 static int draft_backend(struct model_draft *draft, const struct berth_model *model,
 			 const struct berth_backend_config *config, uint64_t service_id,
@@ -100,22 +112,21 @@ static int draft_backend(struct model_draft *draft, const struct berth_model *mo
 	uint64_t id = berth_backend_id(service_id, config->name);
 	const struct berth_model_backend *before = find_before(model, old, at, id);
 	uint32_t had = before ? before->number : adopted_number(&draft->adopted_backends, id);
-	/* Slow start is for backends that are added later, not for those of the first configuration. */
-	*backend = before ? *before
-			  : (struct berth_model_backend){.id = id, .is_slow_start_due = model->config != NULL};
-	if (!before || before->config.weight != config->weight)
-		backend->changed_at_scan = model->scans;
-	backend->config = *config;
+	if (before)
+		follow(backend, model, before, config);
+	else /* Slow start is for backends that are added later, not for those of the first configuration. */
+		*backend = (struct berth_model_backend){.config = *config,
+							.id = id,
+							.is_slow_start_due = model->config != NULL,
+							.changed_at_scan = model->scans};
 	backend->number = berth_numbers_allocate(&draft->backend_numbers, id, had, &draft->backend_hint);
 	backend->session_number = backend->number;
 	if (!backend->number)
 		return -ENOSPC;
-	if (!before && had)
-		restore(backend, &model->adopted_backends[had]);
-	const union berth_addr *address = before ? &before->config.address
-					  : had	 ? &model->adopted_backends[had].address
-						 : &config->address;
-	if (!berth_addr_equal(address, &config->address))
+	if (before || !had)
+		return 0;
+	restore(backend, &model->adopted_backends[had]);
+	if (!berth_addr_equal(&model->adopted_backends[had].address, &config->address))
 		forget_server(backend);
 	return 0;
 }
@@ -294,24 +305,84 @@ static void drop_own_rows(struct berth_model_service *service)
 		free(service->former);
 	service->rows = NULL;
 	service->former = NULL;
+	service->rows_are_shared = service->former_is_shared = false;
+}
+
+static void share_service(struct berth_model_service *service, const struct berth_model_service *old)
+{
+	if (!old || !old->rows || old->config.table_size != service->config.table_size)
+		return;
+	drop_own_rows(service);
+	service->rows = old->rows;
+	service->former = service->config.second_hop_s ? old->former : NULL;
+	service->former_is_shared = service->former != NULL;
+	service->rows_are_shared = true;
+	service->n_rows = old->n_rows;
+	service->rows_version = old->rows_version;
+	service->rows_inputs_hash = old->rows_inputs_hash;
 }
 
 void berth_model_share_rows(struct berth_model *stage, const struct berth_model *model)
 {
 	for (size_t i = 0; i < stage->n_services; i++) {
 		struct berth_model_service *service = &stage->services[i];
-		const struct berth_model_service *old = service_by_id(model->services, model->n_services,
-								      service->id, i);
-		if (!old || !old->rows || old->config.table_size != service->config.table_size)
-			continue;
-		drop_own_rows(service);
-		service->rows = old->rows;
-		service->former = service->config.second_hop_s ? old->former : NULL;
-		service->former_is_shared = service->former != NULL;
-		service->rows_are_shared = true;
-		service->n_rows = old->n_rows;
-		service->rows_version = old->rows_version;
-		service->rows_inputs_hash = old->rows_inputs_hash;
+		share_service(service, service_by_id(model->services, model->n_services, service->id, i));
+	}
+}
+
+/* The group's numbers and the next hop are of the stage. */
+static void refresh_backend(struct berth_model_backend *backend, const struct berth_model *model,
+			    const struct berth_model_backend *before)
+{
+	const struct berth_model_backend staged = *backend;
+	follow(backend, model, before, &staged.config);
+	backend->number = staged.number;
+	backend->session_number = staged.session_number;
+	backend->backup = staged.backup;
+	if (!berth_addr_equal(&before->config.address, &staged.config.address))
+		backend->next_hop = staged.next_hop;
+}
+
+static void refresh_service(struct berth_model_service *service, const struct berth_model *model,
+			    const struct berth_model_service *old)
+{
+	if (old)
+		take_over(service, old);
+	for (size_t i = 0; i < service->n_backends; i++) {
+		struct berth_model_backend *backend = &service->backends[i];
+		const struct berth_model_backend *before = find_before(model, old, i, backend->id);
+		if (before)
+			refresh_backend(backend, model, before);
+		else
+			backend->changed_at_scan = model->scans;
+		if (!service->config.health->agent_port)
+			berth_agent_forget(backend);
+	}
+}
+
+void berth_model_refresh(struct berth_model *stage, const struct berth_model *model)
+{
+	for (size_t i = 0; i < stage->n_services; i++)
+		refresh_service(&stage->services[i], model,
+				service_by_id(model->services, model->n_services, stage->services[i].id, i));
+	for (size_t i = 0; i < stage->n_groups; i++)
+		refresh_service(&stage->groups[i], model,
+				service_by_id(model->groups, model->n_groups, stage->groups[i].id, i));
+	stage->scans = model->scans;
+}
+
+void berth_model_renew_rows(struct berth_model *stage, const struct berth_model *model)
+{
+	stage->rows_version = model->rows_version;
+	for (size_t i = 0; i < stage->n_services; i++) {
+		struct berth_model_service *service = &stage->services[i];
+		/* The rows before, which are those of `former`, may be others now. */
+		if (service->config.second_hop_s)
+			drop_own_rows(service);
+		if (!service->rows || service->rows_are_shared)
+			share_service(service, service_by_id(model->services, model->n_services, service->id, i));
+		else
+			service->rows_version = ++stage->rows_version;
 	}
 }
 

@@ -194,6 +194,12 @@ void berth_model_commit(struct berth_model *model, struct berth_model *stage);
  * both models point to it. Part of the stage; to be called again if `model`, with the same configuration, has
  * changed since and nothing was compiled of the stage. */
 void berth_model_share_rows(struct berth_model *stage, const struct berth_model *model);
+/* For a stage that is committed later than it was made, with the same configuration in `model`: services and
+ * backends get what is known of them now. */
+void berth_model_refresh(struct berth_model *stage, const struct berth_model *model);
+/* `model` has got other selection tables since: the stage shares those. Tables of its own get versions that `model`
+ * has not used. No generation may point to them. */
+void berth_model_renew_rows(struct berth_model *stage, const struct berth_model *model);
 void berth_model_drop(struct berth_model *stage);
 /* Stage and commit in one. */
 int berth_model_apply(struct berth_model *model, struct berth_config *config, char error[BERTH_ERROR_BYTES]);

@@ -31,11 +31,15 @@ json_t *berth_cmd_config_summary(const struct berth_config *config)
 			 berth_cmd_warnings(config));
 }
 
-static bool parse(const struct berth_cmd_context *context, const json_t *arguments, struct berth_cmd_parsed *parsed)
+static bool parse(const struct berth_cmd_context *context, const json_t *arguments, bool applies,
+		  struct berth_cmd_parsed *parsed)
 {
 	const json_t *text = json_object_get(arguments, "text");
-	return berth_cmd_parse(context, berth_cmd_text(arguments, "file"), json_string_value(text),
-			       json_string_length(text), parsed);
+	const struct berth_cmd_source source = {.name = berth_cmd_text(arguments, "file"),
+						.text = json_string_value(text),
+						.length = json_string_length(text),
+						.applies = applies};
+	return berth_cmd_parse_all(context, &source, 1, parsed);
 }
 
 /* The summary of a valid configuration that the engine can use. Else NULL, with the first error in `error` and all
@@ -57,7 +61,7 @@ enum berth_code berth_cmd_config_check(const struct berth_cmd_context *context, 
 				       json_t **result, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_cmd_parsed parsed;
-	if (!parse(context, arguments, &parsed))
+	if (!parse(context, arguments, false, &parsed))
 		return BERTH_CODE_OK;
 	json_t *summary = check(context, &parsed, result, error);
 	berth_cmd_parsed_clear(&parsed);
@@ -163,7 +167,7 @@ enum berth_code berth_cmd_config_apply(const struct berth_cmd_context *context, 
 	struct berth_cmd_parsed parsed;
 	char line[BERTH_CMD_LINE_BYTES];
 	enum berth_code code = berth_cmd_begin_apply(context, arguments, &apply, line, error);
-	if (code || !parse(context, arguments, &parsed))
+	if (code || !parse(context, arguments, true, &parsed))
 		return code;
 	code = apply_parsed(context, arguments, &parsed, &apply, result, error);
 	berth_cmd_parsed_clear(&parsed);

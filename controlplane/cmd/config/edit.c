@@ -92,7 +92,8 @@ static enum berth_code apply(const struct berth_cmd_context *context, const json
 	struct berth_cmd_parsed parsed;
 	char line[BERTH_CMD_LINE_BYTES];
 	enum berth_code code = berth_cmd_begin_apply(context, arguments, &apply, line, error);
-	if (code || !berth_cmd_parse(context, NAME, text, length, &parsed))
+	const struct berth_cmd_source source = {.name = NAME, .text = text, .length = length, .applies = true};
+	if (code || !berth_cmd_parse_all(context, &source, 1, &parsed))
 		return code;
 	apply.name = NAME;
 	apply.text = text;

@@ -74,8 +74,9 @@ struct both {
 static struct berth_cmd_source source_of(const json_t *arguments, const char *name, const char *content)
 {
 	const json_t *text = json_object_get(arguments, content);
-	return (struct berth_cmd_source){berth_cmd_text(arguments, name), text ? json_string_value(text) : "",
-					 json_string_length(text)};
+	return (struct berth_cmd_source){.name = berth_cmd_text(arguments, name),
+					 .text = text ? json_string_value(text) : "",
+					 .length = json_string_length(text)};
 }
 
 /* False with one line in `error`. */
@@ -98,7 +99,7 @@ static bool find_both(const struct berth_cmd_context *context, const json_t *arg
 			 path, strerror(errno));
 		return false;
 	}
-	both->sources[both->n++] = (struct berth_cmd_source){path, both->file, length};
+	both->sources[both->n++] = (struct berth_cmd_source){.name = path, .text = both->file, .length = length};
 	return true;
 }
 
@@ -191,7 +192,7 @@ static bool parse_former(const struct berth_cmd_context *context, size_t steps, 
 			 enum berth_code *code, char error[BERTH_ERROR_BYTES])
 {
 	const struct berth_history_entry *entry = berth_history_back(context->state->history, steps);
-	struct berth_cmd_source source = {.name = FORMER};
+	struct berth_cmd_source source = {.name = FORMER, .applies = true};
 	char *text = entry ? berth_history_text(context->state->directory, entry, &source.length, error) : NULL;
 	*parsed = (struct berth_cmd_parsed){.config = NULL};
 	source.text = text;

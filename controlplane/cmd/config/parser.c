@@ -37,7 +37,9 @@ struct berth_cmd_parser {
 	bool is_running;
 	int done; /* eventfd */
 	struct event *ended;
-	struct job *ready; /* of the request that is run again */
+	struct berth_cmd_preparer preparer; /* zeros: none */
+	struct event *turn;		    /* of the preparer: the first job is parsed */
+	struct job *ready;		    /* of the request that is run again */
 };
 
 static void add_error(void *arg, const char *error)
@@ -101,6 +103,38 @@ static void go_on(struct berth_cmd_parser *parser, struct job *job)
 		job->fn(job->arg, &job->sources[0], &job->parsed[0]);
 }
 
+/* The first job is parsed, and prepared. */
+static void finish(struct berth_cmd_parser *parser)
+{
+	struct job *job = TAILQ_FIRST(&parser->jobs);
+	TAILQ_REMOVE(&parser->jobs, job, entry);
+	parser->n--;
+	go_on(parser, job);
+	if (parser->preparer.end)
+		parser->preparer.end(parser->preparer.arg);
+	start_next(parser);
+	job_free(job);
+}
+
+static bool is_wanted(const struct job *job)
+{
+	return job->pending || job->fn;
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval now = {0, 0};
+	struct berth_cmd_parser *parser = arg;
+	const struct job *job = TAILQ_FIRST(&parser->jobs);
+	(void)fd;
+	(void)what;
+	if (job->sources[0].applies && job->parsed[0].config && is_wanted(job) && parser->preparer.turn &&
+	    parser->preparer.turn(parser->preparer.arg, job->parsed[0].config))
+		event_add(parser->turn, &now);
+	else
+		finish(parser);
+}
+
 /* The thread has written `done`. */
 static void on_ended(evutil_socket_t fd, short what, void *arg)
 {
@@ -113,11 +147,7 @@ static void on_ended(evutil_socket_t fd, short what, void *arg)
 	if (parser->is_running)
 		pthread_join(parser->thread, NULL);
 	parser->is_running = false;
-	TAILQ_REMOVE(&parser->jobs, job, entry);
-	parser->n--;
-	go_on(parser, job);
-	start_next(parser);
-	job_free(job);
+	on_turn(-1, EV_TIMEOUT, parser);
 }
 
 static void on_cancel(void *arg)
@@ -128,7 +158,8 @@ static void on_cancel(void *arg)
 static int copy_source(struct berth_cmd_source *copy, const struct berth_cmd_source *source)
 {
 	char *text = malloc(source->length + 1);
-	*copy = (struct berth_cmd_source){.name = strdup(source->name), .text = text, .length = source->length};
+	*copy = (struct berth_cmd_source){
+		.name = strdup(source->name), .text = text, .length = source->length, .applies = source->applies};
 	if (!copy->name || !text)
 		return -ENOMEM;
 	memcpy(text, source->text, source->length);
@@ -215,7 +246,7 @@ bool berth_cmd_parse_all(const struct berth_cmd_context *context, const struct b
 bool berth_cmd_parse(const struct berth_cmd_context *context, const char *name, const char *text, size_t length,
 		     struct berth_cmd_parsed *parsed)
 {
-	const struct berth_cmd_source source = {name, text, length};
+	const struct berth_cmd_source source = {.name = name, .text = text, .length = length};
 	return berth_cmd_parse_all(context, &source, 1, parsed);
 }
 
@@ -241,6 +272,11 @@ void berth_cmd_parse_then(struct berth_cmd_parser *parser, const struct berth_cm
 	berth_cmd_parsed_clear(&parsed);
 }
 
+void berth_cmd_parser_set_preparer(struct berth_cmd_parser *parser, const struct berth_cmd_preparer *preparer)
+{
+	parser->preparer = *preparer;
+}
+
 struct berth_cmd_parser *berth_cmd_parser_new(struct event_base *base)
 {
 	struct berth_cmd_parser *parser = calloc(1, sizeof(*parser));
@@ -250,7 +286,8 @@ struct berth_cmd_parser *berth_cmd_parser_new(struct event_base *base)
 	parser->done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (parser->done >= 0)
 		parser->ended = event_new(base, parser->done, EV_READ | EV_PERSIST, on_ended, parser);
-	if (parser->ended && event_add(parser->ended, NULL) == 0)
+	parser->turn = evtimer_new(base, on_turn, parser);
+	if (parser->ended && parser->turn && event_add(parser->ended, NULL) == 0)
 		return parser;
 	berth_cmd_parser_free(parser);
 	return NULL;
@@ -269,6 +306,8 @@ void berth_cmd_parser_free(struct berth_cmd_parser *parser)
 	}
 	if (parser->ended)
 		event_free(parser->ended);
+	if (parser->turn)
+		event_free(parser->turn);
 	if (parser->done >= 0)
 		close(parser->done);
 	free(parser);

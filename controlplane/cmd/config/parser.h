@@ -16,6 +16,14 @@ struct berth_cmd_source {
 	const char *name; /* of its file, for messages */
 	const char *text;
 	size_t length;
+	bool applies; /* it is to be put in force */
+};
+
+/* Prepares a configuration that is to be put in force, in turns of the loop before what asked for it goes on. */
+struct berth_cmd_preparer {
+	bool (*turn)(void *arg, struct berth_config *config); /* false: no more is to be done */
+	void (*end)(void *arg);				      /* the configuration is in force, or will not be */
+	void *arg;
 };
 
 /* What a text was parsed to. */
@@ -27,6 +35,7 @@ struct berth_cmd_parsed {
 
 /* NULL: out of memory. */
 struct berth_cmd_parser *berth_cmd_parser_new(struct event_base *base);
+void berth_cmd_parser_set_preparer(struct berth_cmd_parser *parser, const struct berth_cmd_preparer *preparer);
 /* Waits for the thread. To be called after the server is freed: until then its requests may wait for the parser. */
 void berth_cmd_parser_free(struct berth_cmd_parser *parser);
 

@@ -252,7 +252,7 @@ static void a_confirmation_while_the_former_one_is_parsed_counts(void **state)
 	json_decref(run(f, "config confirm", "{}", BERTH_CODE_OK));
 	/* The jobs of the parser are done one after the other. */
 	char *text = text_with(8, "");
-	const struct berth_cmd_source last = {"last.yaml", text, strlen(text)};
+	const struct berth_cmd_source last = {.name = "last.yaml", .text = text, .length = strlen(text)};
 	bool is_last = false;
 	berth_cmd_parse_then(f->daemon->parser, &last, set_flag, &is_last);
 	assert_false(is_last);
@@ -269,7 +269,7 @@ static void the_end_of_berthd_drops_what_is_parsed(void **state)
 	assert_int_equal(berth_file_replace(f->path, text, strlen(text)), 0);
 	raise(SIGHUP);
 	await_thread(f, before);
-	const struct berth_cmd_source next = {"next.yaml", text, strlen(text)};
+	const struct berth_cmd_source next = {.name = "next.yaml", .text = text, .length = strlen(text)};
 	bool is_next = false;
 	berth_cmd_parse_then(f->daemon->parser, &next, set_flag, &is_next);
 	free(text);
