@@ -118,9 +118,10 @@ static int add_memory(struct arguments *arguments, const struct berth_options *o
 	if (options->no_hugepages)
 		berth_log("memory: small pages (--no-hugepages)");
 	else
-		berth_log("memory: small pages: %llu MiB of hugepages needed, %llu MiB free; to reserve them see "
-			  "hugepages.md",
-			  (unsigned long long)needed, (unsigned long long)free_mb);
+		berth_log(
+			"memory: small pages: %llu MiB of hugepages needed, %llu MiB free: berth-hugepages reserve "
+			"makes them free for the next start (hugepages.md)",
+			(unsigned long long)needed, (unsigned long long)free_mb);
 	/* For DMA each buffer may have to lie within one page, and a small page holds one buffer. */
 	needed *= berth_eal_has_pci(options) ? 2 : 1;
 	if (memory.available_mb && needed > memory.available_mb) {

@@ -93,6 +93,21 @@ static int plan_queues(struct berth_eth_port *port, const struct berth_port_opti
 	return -ENOSPC;
 }
 
+/*
+ * QEMU's vmxnet3 gives a packet several buffers only to a driver that asks for them (maxNumRxSG), as Linux does for
+ * LRO and DPDK never; it drops others as errors.
+ */
+static bool receives_in_one_buffer(const char *driver)
+{
+	char vendor[8] = "";
+	FILE *file = strcmp(driver, "net_vmxnet3") ? NULL : fopen("/sys/class/dmi/id/sys_vendor", "re");
+	if (!file)
+		return false;
+	const bool is_qemu = fgets(vendor, sizeof(vendor), file) && strcmp(vendor, "QEMU\n") == 0;
+	fclose(file);
+	return is_qemu;
+}
+
 static int configure(struct berth_eth_port *port, const struct rte_eth_dev_info *info)
 {
 	struct rte_eth_conf conf = {0};
@@ -104,16 +119,15 @@ static int configure(struct berth_eth_port *port, const struct rte_eth_dev_info 
 	}
 	/* Packets that are longer than a buffer are received and sent in several. */
 	bool is_long = port->mtu + FRAME_OVERHEAD > RTE_MBUF_DEFAULT_DATAROOM;
-	if (is_long)
+	if (is_long && !receives_in_one_buffer(port->driver))
 		conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	port->receives_chains = conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	port->sends_chains = conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	if (is_long && port->delivery == BERTH_DELIVERY_TAP && !(port->sends_chains && port->receives_chains)) {
-		berth_log(
-			"%s: its driver %s cannot send and receive packets in several buffers; lower the MTU from "
-			"%u to at most %u",
-			port->name, port->driver, port->mtu, RTE_MBUF_DEFAULT_DATAROOM - FRAME_OVERHEAD);
+		berth_log("%s: its driver %s, or the device, cannot send and receive packets in several buffers; "
+			  "lower the MTU from %u to at most %u",
+			  port->name, port->driver, port->mtu, RTE_MBUF_DEFAULT_DATAROOM - FRAME_OVERHEAD);
 		return -ENOTSUP;
 	}
 	return rte_eth_dev_configure(port->id, port->rx_queues, port->tx_queues, &conf);

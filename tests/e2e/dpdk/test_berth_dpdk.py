@@ -12,6 +12,7 @@ import ctypes
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -336,6 +337,19 @@ def test_a_pci_device_that_is_not_there_keeps_only_its_own_port_from_forwarding(
     assert "not ready port" not in engine.log.read_text()
 
 
+def test_without_free_hugepages_it_names_the_command_and_forwards(lab, tmp_path):
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text(re.sub(r"(HugePages_\w+:\s+)\d+", r"\g<1>0", pathlib.Path("/proc/meminfo").read_text()))
+    as_it_is_there = ["unshare", "-m", "sh", "-ec", 'mount --bind "$0" /proc/meminfo; exec "$@"', str(meminfo)]
+    engine = Engine(lab, [*as_it_is_there, *lab.command("b0", options=["--idle", "adaptive", "--memory", "16"])])
+    lab.engines.append(engine)
+    engine.wait()
+    assert "memory: small pages: 48 MiB of hugepages needed, 0 MiB free: berth-hugepages reserve" in engine.log.read_text()
+    assert not engine.status["hugepages"]
+    [frame] = send(lab, syn())
+    assert frame.dst == "02:00:00:00:02:01"
+
+
 @pytest.mark.parametrize("options", [[], ["--no-hugepages"]], ids=["hugepages", "small pages"])
 def test_without_any_device_berth_dpdk_waits_and_says_why(lab, options):
     engine = lab.start("nic0,device=0000:ff:1f.7", "nic1,device=0000:ff:1f.6", options=options)
@@ -378,7 +392,7 @@ def test_a_port_and_its_tap_have_the_configured_mtu(lab):
 @pytest.mark.parametrize("port, reason", [
     ("n0,mtu=1400,device=net_ring0", "n0: its driver net_ring cannot set an MTU; remove mtu"),
     ("ext0,mtu=9000,device=net_tap0", "ext0: MTU 9000: its driver net_tap refuses it; lower mtu"),
-    ("n0,mtu=9000,device=net_null0", "n0: its driver net_null cannot send and receive packets in several buffers; "
+    ("n0,mtu=9000,device=net_null0", "n0: its driver net_null, or the device, cannot send and receive packets in several buffers; "
      "lower the MTU from 9000 to at most 2022"),
 ])
 def test_an_mtu_that_the_driver_refuses_is_named(lab, port, reason):
