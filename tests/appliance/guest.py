@@ -6,6 +6,7 @@
 """
 import contextlib
 import json
+import os
 import pathlib
 import re
 import shlex
@@ -13,6 +14,10 @@ import shutil
 import socket
 import subprocess
 import sys
+
+import pytest
+
+from devices import DEVICES
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import lab  # noqa: E402
@@ -26,7 +31,7 @@ MANAGEMENT = f"[Match]\nMACAddress={MANAGEMENT_MAC}\n[Network]\nAddress=10.0.2.1
 # docs/appliance.md has the same file.
 PORT = """[Match]
 Name={name}
-{mac}
+
 [Link]
 MTUBytes={mtu}
 
@@ -47,8 +52,8 @@ net.ipv4.conf.default.send_redirects=0
 """
 
 
-def image():
-    done = subprocess.run([ROOT / "scripts/appliance", "build"], capture_output=True, text=True, check=False)
+def build_image(*options):
+    done = subprocess.run([ROOT / "scripts/appliance", "build", *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return pathlib.Path(done.stdout.split()[-1])
 
@@ -56,9 +61,9 @@ def image():
 class Guest(Lab):
     """A lab whose berthd runs in a virtual machine."""
 
-    def __init__(self, name, device, mtu=1600):
+    def __init__(self, name, device, image, mtu=1600):
         super().__init__(name, "none")
-        self.device, self.used, self.mtu = device, USED, mtu
+        self.device, self.image, self.used, self.mtu = device, image, USED, mtu
         self.files = pathlib.Path(f"/run/berth-appliance-{name}")
         self.machine = None
 
@@ -68,17 +73,22 @@ class Guest(Lab):
         """The name of berth's interface."""
         return "berth0" if self.device.engine == "dpdk" else "enp1s0" if self.device.is_pcie else "enp0s6"
 
+    def pci_address(self):
+        return "0000:01:00.0" if self.device.is_pcie else "0000:00:06.0"
+
     def interfaces(self):
         if self.device.engine == "xdp":
             return f"  - name: {self.port()}"
-        address = "0000:01:00.0" if self.device.is_pcie else "0000:00:06.0"
-        return f'  - {{name: {self.port()}, device: "{address}", queues: {self.device.queues}, mtu: {self.mtu}}}'
+        return f'  - {{name: {self.port()}, device: "{self.pci_address()}", queues: {self.device.queues}, mtu: {self.mtu}}}'
 
     def berth_yaml(self):
         text = config_yaml(self.device.engine, services=self.used, more=['sessions: {save: 5s}'])
         # A slow machine answers checks late.
         text = re.sub(r"interval: \w+, timeout: \w+, rise: \d, fall: 2", "interval: 2s, timeout: 2s, rise: 1, fall: 3", text)
         return text.replace("  - name: eth0", self.interfaces())
+
+    def network(self):
+        return PORT.format(name=self.port(), mtu=self.mtu)
 
     def configuration_disk(self):
         """A small file system with the label BERTH, as an operator makes it."""
@@ -91,7 +101,7 @@ class Guest(Lab):
         (tree / "authorized_keys").write_text(pathlib.Path(f"{key}.pub").read_text())
         (tree / "hostname").write_text("lb1\n")
         (tree / "network/10-management.network").write_text(MANAGEMENT)
-        (tree / "network/20-berth.network").write_text(PORT.format(name=self.port(), mac="", mtu=self.mtu))
+        (tree / "network/20-berth.network").write_text(self.network())
         (tree / "sysctl.d/60-nat.conf").write_text(SYSCTL)
         subprocess.run(["mkfs.vfat", "-C", "-n", "BERTH", disk, "2048"], check=True, capture_output=True)
         subprocess.run(["mcopy", "-s", "-i", disk, *sorted(tree.iterdir()), "::/"], check=True)
@@ -128,10 +138,10 @@ class Guest(Lab):
     def qemu(self):
         queues = f",queues={self.device.queues}" if self.device.queues > 1 else ""
         iommu = ["-device", "intel-iommu,intremap=on,caching-mode=on"] if self.device.has_iommu else []
-        return ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1536", "-machine", "q35",
+        return ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024", "-machine", "q35",
                 *iommu, "-nodefaults", "-display", "none", "-serial", f"file:{self.files}/console",
                 "-qmp", f"unix:{self.files}/qmp,server=on,wait=off",
-                "-drive", f"file={image()},if=none,id=disk,format=raw,snapshot=on,cache=unsafe",
+                "-drive", f"file={self.image},if=none,id=disk,format=raw,snapshot=on,cache=unsafe",
                 "-device", "virtio-blk-pci,drive=disk,addr=0x2,disable-legacy=on",
                 "-drive", f"file={self.configuration_disk()},if=none,id=config,format=raw,readonly=on",
                 "-device", "virtio-blk-pci,drive=config,addr=0x3,disable-legacy=on",
@@ -236,8 +246,30 @@ class Guest(Lab):
         """Of the port, as docs/interfaces.md says. The answer of the command."""
         if self.device.engine == "xdp":
             return self.shell(f"ip link set {self.port()} mtu {mtu}", check=False)
-        return self.shell(f"sed 's/ mtu: [0-9]*/ mtu: {mtu}/' /etc/berth/berth.yaml >/tmp/mtu.yaml; "
-                          "berthctl -t 60 config apply /tmp/mtu.yaml", check=False)
+        return self.apply(f"s/ mtu: [0-9]*/ mtu: {mtu}/", check=False)
+
+    def apply(self, edit, check=True):
+        """A change of the configuration, in the language of sed."""
+        return self.shell(f"sed '{edit}' /etc/berth/berth.yaml >/tmp/edited.yaml; berthctl -t 60 config apply /tmp/edited.yaml", check=check)
+
+    def use(self, engine, commands):
+        """Another engine with the same NIC: its files, as an operator writes them, then his commands."""
+        self.device = self.device._replace(engine=engine)
+        for path, text in (("/etc/berth/berth.yaml", self.berth_yaml()), ("/etc/systemd/network/20-berth.network", self.network())):
+            self.shell(f"cat >{path} <<'END'\n{text}\nEND")
+        for command in commands:
+            self.shell(command, timeout=BOOT_SECONDS)
+        self.wait_until_all_are_up()
+
+    @contextlib.contextmanager
+    def generic(self):
+        """With a generic XDP program: docs/interfaces.md says what a native one keeps a driver from."""
+        is_native = " xdp " in self.says(f"ip link show {self.port()}")
+        if is_native:
+            self.apply(f"s/^  - name: {self.port()}$/&\\n    xdp: generic/")
+        yield
+        if is_native:
+            self.apply("/^    xdp: generic$/d")
 
     def shown_port(self):
         with contextlib.suppress(AssertionError, ValueError, KeyError, IndexError):
@@ -268,3 +300,20 @@ class Guest(Lab):
     @staticmethod
     def is_tcp(name):
         return SERVICES[name].protocol == "tcp"
+
+
+@contextlib.contextmanager
+def running(device, image=None):
+    """A machine of a lab of its own; `image`: an option of scripts/appliance build."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: network namespaces")
+    guest = Guest("app" + device.replace("-", ""), DEVICES[device], build_image(*([image] if image else [])))
+    guest.down()
+    try:
+        guest.run("up", "--engine", "none", "--lan-mtu", guest.mtu, "--backends", 3)
+        guest.boot()
+        guest.wait_until_all_are_up()
+        yield guest
+    finally:
+        guest.end()
+        guest.down()
