@@ -90,6 +90,7 @@ static int plan_queues(struct berth_eth_port *port, const struct berth_port_opti
 		return 0;
 	berth_log("%s: queues to receive and to transmit: %u and %u; needed are %u and %u; lower workers or queues",
 		  port->name, info->max_rx_queues, info->max_tx_queues, port->rx_queues, port->tx_queues);
+	port->is_explained = true;
 	return -ENOSPC;
 }
 
@@ -128,6 +129,7 @@ static int configure(struct berth_eth_port *port, const struct rte_eth_dev_info 
 		berth_log("%s: its driver %s, or the device, cannot send and receive packets in several buffers; "
 			  "lower the MTU from %u to at most %u",
 			  port->name, port->driver, port->mtu, RTE_MBUF_DEFAULT_DATAROOM - FRAME_OVERHEAD);
+		port->is_explained = true;
 		return -ENOTSUP;
 	}
 	return rte_eth_dev_configure(port->id, port->rx_queues, port->tx_queues, &conf);
@@ -145,6 +147,7 @@ static int set_mtu(struct berth_eth_port *port, const struct berth_port_options 
 	else if (error)
 		berth_log("%s: MTU %u: its driver %s refuses it; lower mtu", port->name, options->mtu,
 			  port->driver);
+	port->is_explained = error != 0;
 	return error;
 }
 
@@ -187,6 +190,7 @@ static int start(struct berth_eth_port *port, const struct berth_options *option
 		berth_log("%s: AF_XDP and PCI ports need different packet buffers; run one instance of berth for "
 			  "each kind of port",
 			  port->name);
+		port->is_explained = true;
 		return -ENOTSUP;
 	}
 	struct rte_ether_addr mac;
@@ -227,6 +231,12 @@ static bool log_undriven(const char *port, const char *name)
 	return has_fault;
 }
 
+static void log_start_failure(const struct berth_eth_port *port, const char *name, int error)
+{
+	berth_log("%s: %s does not start: %s%s", port->name, name, rte_strerror(-error),
+		  berth_has_prefix(name, BERTH_AF_XDP_DRIVER) ? "; AF_XDP needs a driver with native XDP" : "");
+}
+
 static int open_port(struct berth_ports *ports, const struct berth_options *options, uint32_t workers,
 		     struct rte_mempool *pool)
 {
@@ -244,9 +254,8 @@ static int open_port(struct berth_ports *ports, const struct berth_options *opti
 	}
 	error = start(port, options, workers, index, pool);
 	if (error) {
-		berth_log("%s: %s does not start: %s%s", port->name, name, rte_strerror(-error),
-			  berth_has_prefix(name, BERTH_AF_XDP_DRIVER) ? "; AF_XDP needs a driver with native XDP"
-								      : "");
+		if (!port->is_explained)
+			log_start_failure(port, name, error);
 		rte_eth_dev_close(port->id);
 		return error;
 	}

@@ -30,8 +30,9 @@ struct berth_eth_port {
 	bool has_rss;	      /* spreads flows over its receive queues */
 	enum berth_kernel_delivery delivery;
 	char pci[BERTH_PCI_ADDRESS_BYTES]; /* its address; "": no PCI device */
-	bool is_absent; /* its device cannot be opened: a device that sends and receives nothing */
-	bool had_fault; /* the system said why: DPDK may drive it when that is gone */
+	bool is_absent;	   /* its device cannot be opened: a device that sends and receives nothing */
+	bool had_fault;	   /* the system said why: DPDK may drive it when that is gone */
+	bool is_explained; /* the last line of the log says why it does not start */
 };
 
 /* False: its driver has none (net_ring); its TAP device keeps what the kernel chose. */
