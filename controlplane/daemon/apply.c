@@ -2,6 +2,7 @@
 #include "controlplane/daemon/apply.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 
 enum {
 	MANY_BACKENDS = 4096, /* their publication takes some 1 ms */
+	FORMER_MS = 20,	      /* after the turns of the publication */
 };
 
 /* The last step, which stops an engine with other ports, or starts another engine: the commit publishes at once. */
@@ -140,10 +142,32 @@ static void commit_generation(struct berth_daemon *daemon, struct berth_stage *s
 		berth_network_follow(daemon);
 }
 
+void berth_daemon_free_former(struct berth_daemon *daemon)
+{
+	berth_model_clear(&daemon->former);
+}
+
+static void on_former(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	berth_daemon_free_former(arg);
+}
+
+/* What was in force before. With many backends it takes some milliseconds: a turn of its own. */
+static void clear_former(struct berth_daemon *daemon, struct berth_model *former, bool is_later)
+{
+	const struct timeval soon = {.tv_usec = FORMER_MS * 1000};
+	berth_daemon_free_former(daemon);
+	daemon->former = *former;
+	if (!is_later || event_base_once(daemon->base, -1, EV_TIMEOUT, on_former, daemon, &soon))
+		berth_daemon_free_former(daemon);
+}
+
 /* Cannot fail. Health checks report here, so they come after all that their reports read. */
 static void commit(struct berth_daemon *daemon, struct berth_stage *stage)
 {
-	berth_model_commit(&daemon->model, &stage->model);
+	berth_model_exchange(&daemon->model, &stage->model);
 	daemon->installed_ms = berth_clock_ms();
 	daemon->state.installs++;
 	commit_engine(daemon, stage);
@@ -158,6 +182,7 @@ static void commit(struct berth_daemon *daemon, struct berth_stage *stage)
 	berth_access_resolve(&daemon->access, &daemon->model.config->access);
 	if (daemon->server)
 		berth_server_set_access(daemon->server, &daemon->access);
+	clear_former(daemon, &stage->model, publishes_later(daemon, stage));
 	commit_generation(daemon, stage);
 }
 

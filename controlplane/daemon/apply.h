@@ -30,6 +30,8 @@ bool berth_daemon_prepare(void *arg, struct berth_config *config);
 void berth_daemon_open_prepare(struct berth_daemon *daemon);
 /* What was prepared and not installed is dropped. Before its configuration is freed. */
 void berth_daemon_end_prepare(void *arg);
+/* What was in force before a configuration with many backends is freed in a later turn of the loop, or now. */
+void berth_daemon_free_former(struct berth_daemon *daemon);
 /* Parses and installs `text`; `name` is its file in messages. `save`: it also becomes the configuration file, and
  * the former one is kept as FILE.old. -EIO: it is committed but not saved. */
 int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char *text, size_t length, bool save,

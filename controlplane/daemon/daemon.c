@@ -484,6 +484,7 @@ void berth_daemon_close(struct berth_daemon *daemon)
 	berth_cmd_parser_free(daemon->parser);
 	berth_cmd_planner_free(daemon->planner);
 	berth_model_clear(&daemon->model);
+	berth_daemon_free_former(daemon);
 	for (int i = 0; i < BERTH_DAEMON_SIGNALS; i++)
 		if (daemon->signals[i])
 			event_free(daemon->signals[i]);

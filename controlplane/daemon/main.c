@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,6 +240,13 @@ static void raise_file_limit(void)
 	setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/* Its threads parse and write at times, and what they leave in arenas of their own is not used again by the loop.
+ */
+static void share_memory_of_threads(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+}
+
 /* Runs berthd on a locked instance until it ends. */
 static int run(const struct options *options)
 {
@@ -286,6 +294,7 @@ int main(int argc, char **argv)
 		       : options.only == 'p' ? print_devices(options.config)
 					     : print_hugepages(options.config);
 	raise_file_limit();
+	share_memory_of_threads();
 	berth_privileges_drop();
 	int lock = lock_instance(&options);
 	if (lock < 0)

@@ -43,6 +43,7 @@ struct berth_daemon {
 	struct berth_daemon_options options;
 	struct event_base *base;
 	struct berth_model model;
+	struct berth_model former;		/* that is to be freed: berth_daemon_free_former */
 	struct berth_saved_directory directory; /* state directory */
 	uint8_t secret[BERTH_SECRET_BYTES];
 	struct berth_engine *engine;

@@ -459,8 +459,9 @@ void berth_model_drop(struct berth_model *stage)
 	berth_model_clear(stage);
 }
 
-void berth_model_commit(struct berth_model *model, struct berth_model *stage)
+void berth_model_exchange(struct berth_model *model, struct berth_model *stage)
 {
+	const struct berth_model former = *model;
 	for (size_t i = 0; i < stage->n_services; i++) {
 		struct berth_model_service *service = &stage->services[i];
 		struct berth_model_service *old = service_by_id(model->services, model->n_services, service->id, i);
@@ -470,9 +471,14 @@ void berth_model_commit(struct berth_model *model, struct berth_model *stage)
 			old->former = NULL;
 		service->rows_are_shared = service->former_is_shared = false;
 	}
-	berth_model_release(model);
 	*model = *stage;
-	*stage = (struct berth_model){0};
+	*stage = former;
+}
+
+void berth_model_commit(struct berth_model *model, struct berth_model *stage)
+{
+	berth_model_exchange(model, stage);
+	berth_model_clear(stage);
 }
 
 int berth_model_apply(struct berth_model *model, struct berth_config *config, char error[BERTH_ERROR_BYTES])

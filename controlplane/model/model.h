@@ -188,6 +188,8 @@ void berth_model_scan_ended(struct berth_model *model);
 int berth_model_stage(struct berth_model *stage, const struct berth_model *model,
 		      const struct berth_geometry *geometry, struct berth_config *config,
 		      char error[BERTH_ERROR_BYTES]);
+/* The stage takes the place of the model, and has what the model was, which is to be cleared. Cannot fail. */
+void berth_model_exchange(struct berth_model *model, struct berth_model *stage);
 /* Replaces the model by the stage. Cannot fail. */
 void berth_model_commit(struct berth_model *model, struct berth_model *stage);
 /* A service that stays keeps its selection table; compile.c replaces it where its inputs differ. Until the commit

@@ -14,6 +14,7 @@
 
 enum {
 	LINES = 4096,	/* of selection tables that a step writes: some 0.5 ms */
+	SERVICES = 256, /* that a step lists */
 	MOST_AGAIN = 8, /* times that it is compiled again; then all is written in that step */
 };
 
@@ -44,6 +45,7 @@ struct berth_planning {
 	uint32_t now;
 	struct berth_plan *plan;
 	struct berth_plan_words words;
+	size_t listed;	   /* services, first those of `before` */
 	bool *is_unprobed; /* by backend number */
 	enum stage stage;
 	uint32_t at; /* bucket */
@@ -206,8 +208,7 @@ static void list_sessions(struct berth_planning *planning, const struct berth_mo
 	}
 }
 
-/* A number belongs to one backend only: a removed backend keeps its number until a scan has freed its words. */
-static int list_backends(struct berth_planning *planning)
+static int make_list(struct berth_planning *planning)
 {
 	const struct berth_model *model = planning->before;
 	struct berth_plan *plan = planning->plan;
@@ -217,17 +218,36 @@ static int list_backends(struct berth_planning *planning)
 					   sizeof(struct berth_plan_backend *));
 	planning->words.selecting = calloc(planning->model.service_numbers.size, sizeof(uint32_t));
 	planning->words.n_numbers = planning->model.backend_numbers.size;
-	if (!plan->backends || !planning->words.by_number || !planning->words.selecting)
-		return -ENOMEM;
-	for (size_t i = 0; i < model->n_services; i++)
-		list_service(planning, &model->services[i], BERTH_PLAN_REMOVED);
-	for (size_t i = 0; i < planning->model.n_services; i++)
-		list_service(planning, &planning->model.services[i], BERTH_PLAN_ADDED);
+	return plan->backends && planning->words.by_number && planning->words.selecting ? 0 : -ENOMEM;
+}
+
+static void end_list(struct berth_planning *planning)
+{
 	for (uint32_t n = 1; n < planning->model.backend_numbers.size; n++)
 		if (planning->words.by_number[n])
 			planning->words.by_number[n]->is_unprobed = planning->is_unprobed[n];
 	list_sessions(planning, &planning->model);
-	list_sessions(planning, model);
+	list_sessions(planning, planning->before);
+}
+
+/* Some services. A number belongs to one backend only: a removed backend keeps its number until a scan has freed
+ * its words. -EAGAIN: more are left. */
+static int list_step(struct berth_planning *planning)
+{
+	const struct berth_model *before = planning->before, *after = &planning->model;
+	const size_t n = before->n_services + after->n_services;
+	if (!planning->plan->backends && make_list(planning))
+		return -ENOMEM;
+	for (size_t i = 0; i < SERVICES && planning->listed < n; i++, planning->listed++) {
+		if (planning->listed < before->n_services)
+			list_service(planning, &before->services[planning->listed], BERTH_PLAN_REMOVED);
+		else
+			list_service(planning, &after->services[planning->listed - before->n_services],
+				     BERTH_PLAN_ADDED);
+	}
+	if (planning->listed < n)
+		return -EAGAIN;
+	end_list(planning);
 	return 0;
 }
 
@@ -339,7 +359,9 @@ static int prepare_step(struct berth_planning *planning, char error[BERTH_ERROR_
 		err = publish(planning, error);
 		break;
 	default:
-		err = list_backends(planning);
+		err = list_step(planning);
+		if (err == -EAGAIN)
+			return 0;
 	}
 	planning->stage++;
 	return err;

@@ -26,10 +26,11 @@ struct berth_publisher {
 	struct slots {
 		uint32_t *at;
 		size_t n;
-		bool is_known; /* all others of the half are free */
-	} slots[2];	       /* of each half: the classifier's slots that are in use */
-	bool is_quiescent;     /* every worker reads the current generation */
-	uint32_t copied;       /* copy_ahead: services so far, of the current generation */
+		bool is_known;	 /* all others of the half are free */
+	} slots[2];		 /* of each half: the classifier's slots that are in use */
+	bool is_quiescent;	 /* every worker reads the current generation */
+	uint32_t copied;	 /* copy_ahead: services so far, of the current generation */
+	uint32_t backends_ahead; /* write_ahead: so many so far */
 };
 
 /* The tables of an adopted image are unknown: each half is written anew when its turn comes. */
@@ -135,7 +136,18 @@ static bool write_rows(struct berth_publisher *publisher, const struct berth_gen
 bool berth_publisher_write_ahead(struct berth_publisher *publisher, const struct berth_generation *generation,
 				 uint32_t most)
 {
-	return write_rows(publisher, generation, publisher->engine->image.ctl->generation + 1, most);
+	const struct berth_image *image = &publisher->engine->image;
+	const uint64_t number = image->ctl->generation + 1;
+	const struct berth_image_half half = berth_image_half(image, number);
+	if (!write_rows(publisher, generation, number, most))
+		return false;
+	/* The pages of a new image cost more than what is written. */
+	const uint32_t left = image->geometry.backends - publisher->backends_ahead;
+	const uint32_t n = left < most ? left : most;
+	memcpy(half.backends + publisher->backends_ahead, generation->backends + publisher->backends_ahead,
+	       n * sizeof(*half.backends));
+	publisher->backends_ahead += n;
+	return n == left;
 }
 
 /* Only what the half has and what it gets: with 60,000 backends a classifier has 32 MB. */
@@ -227,6 +239,7 @@ int berth_publish(struct berth_publisher *publisher, const struct berth_generati
 	berth_record_set(publisher->engine->record, generation);
 	publisher->is_quiescent = false;
 	publisher->copied = 0;
+	publisher->backends_ahead = 0;
 	return 0;
 }
 

@@ -24,9 +24,9 @@ int berth_publisher_check(const struct berth_geometry *geometry, const struct be
 int berth_publish(struct berth_publisher *publisher, const struct berth_generation *generation,
 		  char error[BERTH_ERROR_BYTES]);
 
-/* Writes tables of the generation, about `most` lines or one table, which berth_publish then finds written; of no
- * other generation in between, and only while the publisher is quiescent. berth_publisher_check must have passed.
- * True: all are written. */
+/* Writes backends and tables of the generation, about `most` of them or one table, which berth_publish then finds
+ * written; of no other generation in between, and only while the publisher is quiescent. berth_publisher_check must
+ * have passed. True: all are written. */
 bool berth_publisher_write_ahead(struct berth_publisher *publisher, const struct berth_generation *generation,
 				 uint32_t most);
 

@@ -319,6 +319,20 @@ static void a_refused_configuration_between_turns_changes_nothing(void **state)
 		}
 }
 
+static void what_was_in_force_before_is_freed_in_a_later_turn(void **state)
+{
+	struct berthd *f = *state;
+	for (unsigned int last = 10; last < 12; last++) {
+		const struct berth_config *before = f->daemon->model.config;
+		struct wanted wanted = wanted_of(text_with(last, 1, ""));
+		prepare_rest(f, &wanted);
+		apply(f, &wanted);
+		assert_ptr_equal(f->daemon->former.config, before);
+	}
+	assert_true(
+		wait_until(!f->daemon->former.config, WITHIN_MS, event_base_loop(f->daemon->base, EVLOOP_ONCE)));
+}
+
 static void berthd_may_end_between_turns(void **state)
 {
 	struct berthd *f = *state;
@@ -340,11 +354,10 @@ static void what_needs_one_turn_is_not_prepared(void **state)
 	struct berthd *f = *state;
 	static const char *const more[] = {
 		"- {name: w, address: 203.0.113.2, port: 80, mode: ipip, backends: [{name: d, dns: d.example}]}\n",
-		"- {name: w, address: 203.0.113.2, port: 80, mode: gue, second-hop: 1h}\n",
-		"limits: {flows: 2048, sessions: 1024, services: 9, backends: 5010}\n",
+		"- {name: w, address: 203.0.113.2, port: 80, mode: gue, second-hop: 1h}\n", "", /* other tables */
 	};
 	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
-		char *text = text_with(1, 1, i < 2 ? more[i] : "");
+		char *text = text_with(1, 1, more[i]);
 		if (i == 2)
 			memcpy(strstr(text, "1024"), "2048", 4);
 		struct wanted wanted = wanted_of(text);
@@ -442,6 +455,7 @@ int main(void)
 		CASE(a_packet_between_turns_is_counted),
 		CASE(another_configuration_between_turns_comes_first),
 		CASE(a_refused_configuration_between_turns_changes_nothing),
+		CASE(what_was_in_force_before_is_freed_in_a_later_turn),
 		CASE(berthd_may_end_between_turns),
 		CASE(what_needs_one_turn_is_not_prepared),
 		CASE(what_a_client_that_goes_between_turns_asked_for_is_in_force),
