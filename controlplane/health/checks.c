@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "controlplane/health/own_link.h"
 #include "controlplane/health/remote.h"
@@ -13,10 +12,6 @@
 #include "controlplane/health/types.h"
 
 enum {
-	/* A pending probe holds a descriptor. The fast and the slow pool get a quarter of the process's limit each.
-	 */
-	MIN_SLOTS = 16,
-	MAX_SLOTS = 4096,
 	HEAVY_SLOTS = 16,
 	/* After a probe's timeout; a helper that has not reported it by then hangs. */
 	GRACE_MS = 1000,
@@ -440,15 +435,6 @@ void berth_checks_release(struct berth_check *check)
 	free(check);
 }
 
-static unsigned int pool_slots(void)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur / 4 < MIN_SLOTS)
-		return MIN_SLOTS;
-	return files.rlim_cur / 4 < MAX_SLOTS ? (unsigned int)files.rlim_cur / 4 : MAX_SLOTS;
-}
-
 struct berth_checks *berth_checks_new(struct event_base *base, const struct berth_checks_listener *listener,
 				      struct berth_helper *helper)
 {
@@ -469,7 +455,7 @@ struct berth_checks *berth_checks_new(struct event_base *base, const struct bert
 	berth_own_link_open(&checks->own_link);
 	for (int i = 0; i < POOLS; i++) {
 		TAILQ_INIT(&checks->pools[i].queue);
-		checks->pools[i].slots = i < POOL_HEAVY ? pool_slots() : HEAVY_SLOTS;
+		checks->pools[i].slots = i < POOL_HEAVY ? berth_probe_slots() : HEAVY_SLOTS;
 	}
 	return checks;
 }

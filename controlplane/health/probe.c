@@ -6,15 +6,30 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "controlplane/util/address.h"
 
+enum {
+	MIN_SLOTS = 16,
+	MAX_SLOTS = 4096,
+};
+
 void berth_probe_done(struct berth_probe *probe, enum berth_probe_result result)
 {
 	probe->done(probe, result);
+}
+
+unsigned int berth_probe_slots(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur / 4 < MIN_SLOTS)
+		return MIN_SLOTS;
+	return files.rlim_cur / 4 < MAX_SLOTS ? (unsigned int)files.rlim_cur / 4 : MAX_SLOTS;
 }
 
 uint64_t berth_probe_now_us(void)

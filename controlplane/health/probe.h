@@ -79,6 +79,9 @@ struct berth_probe_ops {
 /* Completes a pending probe. The probe may be freed on return. */
 void berth_probe_done(struct berth_probe *probe, enum berth_probe_result result);
 
+/* How many probes may be pending in a pool: a pending probe holds a descriptor, and there are two pools of many
+ * probes, which get a quarter of the process's limit each. */
+unsigned int berth_probe_slots(void);
 /* CLOCK_MONOTONIC. */
 uint64_t berth_probe_now_us(void);
 double berth_probe_elapsed_ms(const struct berth_probe *probe);

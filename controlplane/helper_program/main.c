@@ -73,17 +73,17 @@ static bool load_libraries(void)
 	return context;
 }
 
-static int serve(struct event_base *base)
+static int serve(struct event_base *base, struct berth_serve_probes *probes)
 {
 	static struct helper helper;
 	static struct berth_redis_tls tls;
 	const struct berth_stream_listener listener = {.received = on_received, .ended = on_ended, .arg = &helper};
-	helper.probes = berth_serve_probes_new(base);
+	helper.probes = probes;
 	helper.lookups = berth_serve_lookups_new(base);
 	helper.store = berth_serve_store_new(base, &tls);
 	helper.rounds = berth_serve_rounds_new(base, &tls);
 	helper.stream = berth_stream_new(base, STREAM_FD, true, &listener);
-	if (!helper.probes || !helper.lookups || !helper.store || !helper.rounds || !helper.stream)
+	if (!helper.lookups || !helper.store || !helper.rounds || !helper.stream)
 		return EXIT_FAILURE;
 	berth_serve_probes_set_stream(helper.probes, helper.stream);
 	berth_serve_lookups_set_stream(helper.lookups, helper.stream);
@@ -104,9 +104,10 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	struct event_base *base = event_base_new();
-	int err = base && load_libraries() ? berth_confine(argv[2], &step) : -1;
+	struct berth_serve_probes *probes = base ? berth_serve_probes_new(base) : NULL;
+	int err = probes && load_libraries() ? berth_confine(argv[2], &step) : -1;
 	if (!err)
-		return serve(base);
+		return serve(base, probes);
 	berth_log("berth-helper (%s): cannot %s%s%s", argv[1], step, err < -1 ? ": " : "",
 		  err < -1 ? strerror(-err) : "");
 	return EXIT_FAILURE;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <errno.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "controlplane/health/types.h"
@@ -12,37 +12,42 @@
 enum {
 	/* A timeout that comes so late says nothing about the server: this process was stopped or starved. */
 	STALL_MS = 500,
+	BUCKETS = 4096,
 };
+
+LIST_HEAD(bucket, work);
 
 struct berth_serve_probes {
 	struct event_base *base;
 	struct berth_wheel *wheel;
 	struct berth_stream *stream;
-	void *tree; /* <search.h>, by id */
 	void *shared[BERTH_HEALTH_TYPES];
+	struct bucket buckets[BUCKETS]; /* pending probes, by id */
 };
 
 struct work {
 	struct berth_probe probe; /* first member */
 	uint64_t id;
+	LIST_ENTRY(work) entry;
 	struct berth_serve_probes *probes;
 	const struct berth_probe_ops *ops;
 	struct berth_wheel_timer timer;
 	uint64_t due_us;
-	struct berth_health_config check;
+	/* The probe's configuration follows: berth_helper_check_bytes of it. */
 };
 
-static int compare(const void *a, const void *b)
+static struct bucket *bucket_of(struct berth_serve_probes *probes, uint64_t id)
 {
-	uint64_t x = ((const struct work *)a)->id, y = ((const struct work *)b)->id;
-	return (x > y) - (x < y);
+	return &probes->buckets[id % BUCKETS];
 }
 
-static struct work *find(const struct berth_serve_probes *probes, uint64_t id)
+static struct work *find(struct berth_serve_probes *probes, uint64_t id)
 {
-	const struct work key = {.id = id};
-	void *node = tfind(&key, &probes->tree, compare);
-	return node ? *(struct work **)node : NULL;
+	struct work *work;
+	LIST_FOREACH(work, bucket_of(probes, id), entry)
+	if (work->id == id)
+		return work;
+	return NULL;
 }
 
 static void free_work(struct work *work)
@@ -52,7 +57,7 @@ static void free_work(struct work *work)
 		close(work->probe.given_fd);
 	if (work->probe.ca_fd >= 0)
 		close(work->probe.ca_fd);
-	tdelete(work, &work->probes->tree, compare);
+	LIST_REMOVE(work, entry);
 	free(work);
 }
 
@@ -92,7 +97,7 @@ static void on_timeout(void *arg)
 
 static enum berth_probe_result start(struct work *work)
 {
-	void **shared = &work->probes->shared[work->check.type];
+	void **shared = &work->probes->shared[work->probe.key.check->type];
 	if (!*shared && work->ops->open)
 		*shared = work->ops->open(work->probes->base);
 	if (!*shared && work->ops->open)
@@ -103,16 +108,17 @@ static enum berth_probe_result start(struct work *work)
 
 static struct work *create(struct berth_serve_probes *probes, const struct berth_helper_probe *message)
 {
-	struct work *work = calloc(1, sizeof(*work));
+	const size_t check_bytes = berth_helper_check_bytes(message->check.type);
+	struct work *work = calloc(1, sizeof(*work) + check_bytes);
 	if (!work)
 		return NULL;
 	work->id = message->header.id;
 	work->probes = probes;
 	work->ops = berth_probe_types[message->check.type];
-	memcpy(&work->check, &message->check, berth_helper_check_bytes(message->check.type));
+	memcpy(work + 1, &message->check, check_bytes);
 	work->probe.key.address = message->address;
 	work->probe.key.port = message->port;
-	work->probe.key.check = &work->check;
+	work->probe.key.check = (const struct berth_health_config *)(work + 1);
 	work->probe.key.tunnel_target = message->flags & BERTH_HELPER_IS_TUNNEL;
 	work->probe.base = probes->base;
 	work->probe.done = on_done;
@@ -120,15 +126,13 @@ static struct work *create(struct berth_serve_probes *probes, const struct berth
 	work->probe.is_raw = message->flags & BERTH_HELPER_IS_RAW;
 	work->probe.given_fd = work->probe.ca_fd = -1;
 	work->timer = (struct berth_wheel_timer){.fn = on_timeout, .arg = work};
-	if (tsearch(work, &probes->tree, compare))
-		return work;
-	free(work);
-	return NULL;
+	LIST_INSERT_HEAD(bucket_of(probes, work->id), work, entry);
+	return work;
 }
 
 static void start_timer(struct work *work)
 {
-	const uint32_t ms = work->check.timeout_ms ? work->check.timeout_ms : 1;
+	const uint32_t ms = work->probe.key.check->timeout_ms ? work->probe.key.check->timeout_ms : 1;
 	work->probe.started_us = berth_probe_now_us();
 	work->due_us = work->probe.started_us + UINT64_C(1000) * ms;
 	berth_wheel_set(work->probes->wheel, &work->timer, UINT64_C(1000) * ms);
@@ -139,8 +143,7 @@ static size_t expected_fds(const struct berth_helper_probe *message)
 	return !!(message->flags & BERTH_HELPER_HAS_SOCKET) + (size_t) !!(message->flags & BERTH_HELPER_HAS_CA);
 }
 
-static bool is_valid(const struct berth_serve_probes *probes, const struct berth_helper_probe *message,
-		     size_t n_fds)
+static bool is_valid(struct berth_serve_probes *probes, const struct berth_helper_probe *message, size_t n_fds)
 {
 	const size_t least = offsetof(struct berth_helper_probe, check) + sizeof(message->check.type);
 	return message->header.bytes >= least && message->check.type > BERTH_HEALTH_NONE &&
@@ -186,8 +189,14 @@ struct berth_serve_probes *berth_serve_probes_new(struct event_base *base)
 		return NULL;
 	probes->base = base;
 	probes->wheel = berth_wheel_new(base);
-	if (probes->wheel)
+	void **tcp = &probes->shared[BERTH_HEALTH_TCP];
+	*tcp = berth_probe_tcp.open(base);
+	if (probes->wheel && *tcp)
 		return probes;
+	if (probes->wheel)
+		berth_wheel_free(probes->wheel);
+	if (*tcp)
+		berth_probe_tcp.close(*tcp);
 	free(probes);
 	return NULL;
 }

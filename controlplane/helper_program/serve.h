@@ -12,7 +12,7 @@ struct berth_serve_lookups;
 struct berth_serve_store;
 struct berth_serve_rounds;
 
-/* NULL: out of memory. */
+/* Before the process is confined: it reads a limit. NULL: out of memory or descriptors. */
 struct berth_serve_probes *berth_serve_probes_new(struct event_base *base);
 /* Where answers go; before the first message. */
 void berth_serve_probes_set_stream(struct berth_serve_probes *probes, struct berth_stream *stream);

@@ -6,6 +6,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -35,6 +36,7 @@ static void fail(const char *what)
 
 static void start(int epoll, uint16_t port, uint32_t i)
 {
+	const int seconds = 1;
 	const struct linger reset = {.l_onoff = 1, .l_linger = 0};
 	const struct sockaddr_in to = {
 		.sin_family = AF_INET,
@@ -43,7 +45,8 @@ static void start(int epoll, uint16_t port, uint32_t i)
 	};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
 	struct epoll_event event = {.events = EPOLLOUT, .data.fd = fd};
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)))
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds)))
 		fail("connections: socket");
 	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) && errno != EINPROGRESS)
 		fail("connections: connect");

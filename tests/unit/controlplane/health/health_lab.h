@@ -191,6 +191,28 @@ static __attribute__((unused)) int listen_on(const char *text, uint16_t *port, i
 	return fd;
 }
 
+/* One of the kernel's counters of TCP in this namespace; what a check of type tcp does, no server sees. */
+static __attribute__((unused)) uint64_t tcp_counter(const char *name)
+{
+	char names[512], values[512], *rest[2];
+	FILE *file = fopen("/proc/self/net/snmp", "re");
+	assert_non_null(file);
+	do
+		assert_non_null(fgets(names, sizeof(names), file));
+	while (strncmp(names, "Tcp:", 4) != 0);
+	assert_non_null(fgets(values, sizeof(values), file));
+	fclose(file);
+	const char *value = strtok_r(values, " ", &rest[1]);
+	for (const char *at = strtok_r(names, " \n", &rest[0]); at; at = strtok_r(NULL, " \n", &rest[0])) {
+		assert_non_null(value);
+		if (strcmp(at, name) == 0)
+			return strtoull(value, NULL, 10);
+		value = strtok_r(NULL, " ", &rest[1]);
+	}
+	fail_msg("the kernel has no counter %s", name);
+	return 0;
+}
+
 static __attribute__((unused)) unsigned int accept_all(int fd)
 {
 	unsigned int n = 0;
