@@ -55,6 +55,7 @@ struct berth_daemon {
 	struct berth_capture *capture;
 	struct berth_helper *helpers[BERTH_HELPERS];
 	struct berth_health *health;
+	bool is_health_behind;
 	struct berth_burst health_errors;
 	struct berth_burst health_recoveries;
 	struct berth_netlink *netlink;

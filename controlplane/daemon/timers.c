@@ -216,6 +216,20 @@ static void take_responses(struct berth_daemon *daemon)
 	}
 }
 
+static void follow_delays(struct berth_daemon *daemon)
+{
+	const struct berth_health_delays *delays = berth_health_delays(daemon->health);
+	if (delays->is_behind == daemon->is_health_behind)
+		return;
+	daemon->is_health_behind = delays->is_behind;
+	if (delays->is_behind)
+		berth_log("ALARM: health checks fall behind: %u of %u in 10 s came half of their interval late or "
+			  "later, because this host has too little processor time or too few descriptors for them",
+			  delays->of_late, delays->probes);
+	else
+		berth_log("alarm over: health checks are in time");
+}
+
 /* True: that completed a scan. */
 static bool scan_slice(struct berth_daemon *daemon, uint32_t buckets)
 {
@@ -256,6 +270,7 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	berth_load_update_counts(daemon->load, &daemon->model, daemon->scan, publish_eligibility, daemon);
 	follow_eligible(daemon);
 	follow_limits(daemon);
+	follow_delays(daemon);
 	follow_engine(daemon);
 	berth_engine_restart_save(daemon);
 	follow_losses(daemon);

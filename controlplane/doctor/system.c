@@ -61,6 +61,18 @@ static void check_helpers(const struct berth_daemon_state *state, json_t *checks
 	}
 }
 
+static void check_health(const struct berth_daemon_state *state, json_t *checks)
+{
+	const struct berth_health_delays *delays = state->health ? berth_health_delays(state->health) : NULL;
+	if (delays && delays->is_behind)
+		berth_doctor_addf(
+			checks, "health checks", BERTH_DOCTOR_PROBLEM,
+			"longer intervals, fewer checks, or more processor time for berthd and its "
+			"helpers on this host",
+			"%u of %u checks came half of their interval late or later: deaths are found late",
+			delays->of_late, delays->probes);
+}
+
 static void check_announced(const struct berth_daemon_state *state, json_t *checks)
 {
 	char reason[BERTH_ERROR_BYTES];
@@ -124,6 +136,7 @@ void berth_doctor_system(const struct berth_daemon_state *state, struct berth_rt
 	check_state_directory(state, checks);
 	check_host(state, checks);
 	check_helpers(state, checks);
+	check_health(state, checks);
 	berth_doctor_cluster(state, checks);
 	check_announced(state, checks);
 	for (size_t i = 0; i < config->n_interfaces; i++)

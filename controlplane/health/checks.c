@@ -202,6 +202,16 @@ static bool judge(struct berth_check *check, enum berth_probe_result result, uin
 	return count_result(check, result, now_ms) || error_changed;
 }
 
+/* A helper tells how long the probe took; the rest it waited there. */
+static void note_delay(const struct berth_check *check, uint64_t now_us)
+{
+	const uint64_t told = check->probe.measured_us;
+	const uint64_t waited_us = check->waited_us +
+				   (told && told < check->duration_us ? check->duration_us - told : 0);
+	berth_health_delays_add(check->checks->listener.delays, waited_us, check->probe.key.check->interval_ms,
+				now_us);
+}
+
 static void finish(struct berth_check *check, enum berth_probe_result result)
 {
 	struct berth_checks *checks = check->checks;
@@ -214,7 +224,9 @@ static void finish(struct berth_check *check, enum berth_probe_result result)
 	check->pool->n_probing--;
 	check->duration_us = now - check->probe.started_us;
 	check->phase = BERTH_CHECK_IDLE;
-	set_timer(check, check->due_us > now ? check->due_us - now : 0);
+	note_delay(check, now);
+	check->due_us = check->due_us > now ? check->due_us : now;
+	set_timer(check, check->due_us - now);
 	const bool is_agent = check->probe.key.check->type == BERTH_HEALTH_AGENT;
 	if (is_agent ? hear(check, result, now / 1000) : judge(check, result, now / 1000))
 		checks->listener.changed(checks->listener.arg, check);
@@ -255,6 +267,7 @@ static void start(struct berth_check *check)
 	check->phase = BERTH_CHECK_PROBING;
 	check->random = berth_health_random(check->random);
 	check->probe.started_us = berth_probe_now_us();
+	check->waited_us = check->probe.started_us > check->due_us ? check->probe.started_us - check->due_us : 0;
 	check->probe.measured_us = 0;
 	check->probe.is_refused = false;
 	uint32_t delay = check->was_probed ? berth_health_delay(interval, check->random)
@@ -356,6 +369,7 @@ static void schedule_first(struct berth_check *check)
 	berth_rise_fall_init(&check->state, -1, now / 1000);
 	berth_probe_set_reason(&check->probe, "not probed yet");
 	uint32_t delay = berth_health_first_delay(check->probe.key.check->interval_ms, check->random);
+	check->due_us = now + UINT64_C(1000) * delay;
 	set_timer(check, UINT64_C(1000) * delay);
 }
 

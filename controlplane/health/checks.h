@@ -7,6 +7,7 @@
 
 #include <sys/queue.h>
 
+#include "controlplane/health/delays.h"
 #include "controlplane/health/next_hop.h"
 #include "controlplane/health/probe.h"
 #include "controlplane/health/state.h"
@@ -58,7 +59,8 @@ struct berth_check {
 	bool timed_out;	 /* the last probe did */
 	bool was_probed; /* at least once */
 	struct berth_wheel_timer timer;
-	uint64_t due_us; /* CLOCK_MONOTONIC of the next probe */
+	uint64_t due_us;    /* CLOCK_MONOTONIC of the next probe */
+	uint64_t waited_us; /* from when the probe could start until it did */
 	uint64_t random;
 	TAILQ_ENTRY(berth_check) queue_entry;
 };
@@ -69,6 +71,7 @@ struct berth_checks_listener {
 	/* Called after changes. It may acquire and release checks. */
 	void (*deliver)(void *arg);
 	void *arg;
+	struct berth_health_delays *delays; /* to which each probe is added */
 };
 
 /* `helper` makes the probes that need no privileges; NULL: this process does. NULL: out of memory. */

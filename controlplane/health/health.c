@@ -39,6 +39,7 @@ _Static_assert(sizeof(((struct berth_health_status *)NULL)->reason) == BERTH_PRO
 
 struct berth_health {
 	struct berth_checks *checks;
+	struct berth_health_delays delays;
 	berth_health_fn *fn;
 	berth_health_error_fn *error_fn; /* NULL: none */
 	berth_agent_fn *agent_fn;	 /* NULL: none */
@@ -378,7 +379,8 @@ struct berth_health *berth_health_new(struct event_base *base, struct berth_help
 				      void *arg)
 {
 	struct berth_health *health = calloc(1, sizeof(*health));
-	const struct berth_checks_listener listener = {.changed = on_changed, .deliver = deliver, .arg = health};
+	const struct berth_checks_listener listener = {
+		.changed = on_changed, .deliver = deliver, .arg = health, .delays = &health->delays};
 
 	if (!health)
 		return NULL;
@@ -412,6 +414,11 @@ void berth_health_set_reception_fn(struct berth_health *health, berth_health_rec
 void berth_health_set_next_hops(struct berth_health *health, const struct berth_health_next_hops *next_hops)
 {
 	berth_checks_set_next_hops(health->checks, next_hops);
+}
+
+const struct berth_health_delays *berth_health_delays(const struct berth_health *health)
+{
+	return &health->delays;
 }
 
 void berth_health_free(struct berth_health *health)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "controlplane/health/delays.h"
 #include "controlplane/health/next_hop.h"
 #include "controlplane/health/target.h"
 #include "controlplane/util/agent_words.h"
@@ -92,3 +93,5 @@ uint64_t berth_health_agent_id(uint64_t id);
 bool berth_health_get_agent(const struct berth_health *health, uint64_t id, struct berth_agent_status *status);
 /* The same figure as in the status; 0 also if the target is not found. */
 uint32_t berth_health_response_us(const struct berth_health *health, uint64_t id);
+/* Whether the probes are made in time. */
+const struct berth_health_delays *berth_health_delays(const struct berth_health *health);

@@ -105,6 +105,10 @@ static void write_global(const struct general *general, const struct berth_total
 		[GLOBAL_NETLINK_ERRORS] = state->netlink ? berth_netlink_status(state->netlink).errors : 0,
 		[GLOBAL_RECEIVED] = totals->received,
 	};
+	if (state->health) {
+		values[GLOBAL_HEALTH_LATE] = berth_health_delays(state->health)->late;
+		values[GLOBAL_HEALTH_BEHIND] = berth_health_delays(state->health)->is_behind;
+	}
 	set_store(values, state->store);
 	set_exchange(values, state);
 	for (size_t i = 0; i < GLOBAL_COUNT; i++) {

@@ -219,8 +219,8 @@ static void a_busy_worker_makes_a_change_pending_and_no_other_client_waits(void 
 	close(reading);
 }
 
-/* The doctor's problem with the engine, or NULL; the caller frees it. */
-static char *problem_of(const struct berthd *f)
+/* The doctor's problem with this, or NULL; the caller frees it. */
+static char *problem_with(const struct berthd *f, const char *what)
 {
 	char *text = NULL;
 	struct berth_rtnl rtnl;
@@ -233,11 +233,16 @@ static char *problem_of(const struct berthd *f)
 	{
 		const char *level = json_string_value(json_object_get(check, "level"));
 		const char *subject = json_string_value(json_object_get(check, "subject"));
-		if (!text && strcmp(level, "problem") == 0 && strcmp(subject, "engine") == 0)
+		if (!text && strcmp(level, "problem") == 0 && strcmp(subject, what) == 0)
 			text = strdup(json_string_value(json_object_get(check, "finding")));
 	}
 	json_decref(checks);
 	return text;
+}
+
+static char *problem_of(const struct berthd *f)
+{
+	return problem_with(f, "engine");
 }
 
 static bool metrics_contain(const struct berthd *f, const char *line)
@@ -247,6 +252,32 @@ static bool metrics_contain(const struct berthd *f, const char *line)
 	bool contains = memmem(text.bytes, text.length, line, strlen(line)) != NULL;
 	berth_text_clear(&text);
 	return contains;
+}
+
+/* In place of a host without time: probes that have waited, and a time that has passed. */
+static void add_probes(struct berthd *f, uint64_t waited_us, uint64_t now_us)
+{
+	struct berth_health_delays *delays = (struct berth_health_delays *)berth_health_delays(f->daemon->health);
+	for (int i = 0; i < 100; i++)
+		berth_health_delays_add(delays, waited_us, 1000, now_us);
+}
+
+static void checks_that_come_late_are_shown_by_the_doctor_a_metric_and_an_alarm(void **state)
+{
+	struct berthd *f = *state;
+	assert_null(problem_with(f, "health checks"));
+	assert_true(metrics_contain(f, "berth_health_behind 0\n"));
+	add_probes(f, 500000, 1);
+	add_probes(f, 0, 10000001);
+	assert_true(wait_until(f->daemon->is_health_behind, 20000, loop_for(f->daemon->base, 5)));
+	char *problem = problem_with(f, "health checks");
+	assert_string_equal(problem, "100 of 100 checks came half of their interval late or later: deaths are found late");
+	free(problem);
+	assert_true(metrics_contain(f, "berth_health_behind 1\n"));
+	assert_true(metrics_contain(f, "berth_health_late_probes_total 100\n"));
+	add_probes(f, 0, 20000001);
+	assert_true(wait_until(!f->daemon->is_health_behind, 20000, loop_for(f->daemon->base, 5)));
+	assert_null(problem_with(f, "health checks"));
 }
 
 static void a_change_that_is_not_in_force_is_shown_by_the_doctor_and_a_metric(void **state)
@@ -337,6 +368,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_change_in_force_is_answered_at_once),
 		TEST(a_busy_worker_makes_a_change_pending_and_no_other_client_waits),
+		TEST(checks_that_come_late_are_shown_by_the_doctor_a_metric_and_an_alarm),
 		TEST(a_change_that_is_not_in_force_is_shown_by_the_doctor_and_a_metric),
 		TEST(an_answer_comes_when_the_worker_is_quiescent),
 		TEST(changes_made_meanwhile_are_published_when_the_worker_is_quiescent),

@@ -81,7 +81,49 @@ static void test_probes_start_at_times_that_they_share(void **state)
 				1234567891 + ms * 1000 / 256 + 1);
 }
 
+static void test_checks_are_behind_while_more_than_one_in_twenty_is_late(void **state)
+{
+	(void)state;
+	struct berth_health_delays delays = {0};
+	const struct {
+		uint32_t probes, late; /* in 10 s each */
+		bool is_behind;
+	} periods[] = {{100, 0, false},	 {100, 5, false}, {100, 6, true},
+		       {100, 100, true}, {19, 1, true},	  {20, 1, false}};
+	uint64_t now = 1, late = 0;
+	for (size_t i = 0; i < sizeof(periods) / sizeof(periods[0]); i++) {
+		for (uint32_t n = 0; n < periods[i].probes; n++)
+			berth_health_delays_add(&delays, n < periods[i].late ? 500000 : 499999, 1000, now);
+		now += 10000000;
+		late += periods[i].late;
+		assert_int_equal(delays.late, late);
+		if (i)
+			assert_int_equal(delays.is_behind, periods[i - 1].is_behind);
+	}
+	/* Half of a short interval is what a busy host takes now and then. */
+	berth_health_delays_add(&delays, 49999, 50, now);
+	assert_int_equal(delays.late, late);
+	berth_health_delays_add(&delays, 50000, 50, now);
+	assert_int_equal(delays.late, late + 1);
+}
+
 /* --- real sockets --- */
+
+static void test_probes_that_wait_for_this_host_are_counted(void **state)
+{
+	struct health_lab *lab = *state;
+	uint16_t port = 0;
+	int fd = listen_on("127.0.0.1", &port, 16);
+	struct berth_health_target target = target_of(1, "127.0.0.1", port);
+
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	wait_for(lab, 1, 1, 20000);
+	const uint64_t late = berth_health_delays(lab->health)->late;
+	usleep(200000); /* nothing runs: the next one is due after 55 ms */
+	wait_for_probes(lab, 1, status_of(lab, 1).probes + 2);
+	assert_true(berth_health_delays(lab->health)->late > late);
+	close(fd);
+}
 
 static void test_a_server_that_listens_is_up_over_ipv4_and_ipv6(void **state)
 {
@@ -718,6 +760,8 @@ int main(void)
 		cmocka_unit_test(test_rise_and_fall_count_results_in_a_row),
 		cmocka_unit_test(test_delays_stay_within_a_tenth_and_differ),
 		cmocka_unit_test(test_probes_start_at_times_that_they_share),
+		cmocka_unit_test(test_checks_are_behind_while_more_than_one_in_twenty_is_late),
+		TEST(test_probes_that_wait_for_this_host_are_counted),
 		TEST(test_a_server_that_listens_is_up_over_ipv4_and_ipv6),
 		TEST(test_a_tcp_check_makes_no_connection_at_the_server),
 		TEST(test_the_next_probe_of_a_server_has_the_same_socket),

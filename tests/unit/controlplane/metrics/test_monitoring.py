@@ -53,6 +53,7 @@ def test_each_alert_fires_for_what_it_is_for(tmp_path):
         "BerthPanic": ('berth_service_panic{instance="a",service="web"}', "0", "1"),
         "BerthNewFlowsLimited": ('berth_service_limited_packets_total{instance="a",service="web"}', "7", "0+60"),
         "BerthCheckCannotRun": ('berth_backend_health_error{instance="a",service="web",backend="b1"}', "0", "1"),
+        "BerthChecksLate": ('berth_health_behind{instance="a"}', "0", "1"),
         "BerthTableFull": ('berth_table_entries{instance="a",table="flows"}', "100", "900"),
         "BerthNotReady": ('berth_node_ready{instance="a"}', "1", "0"),
         "BerthPort": ('berth_port_fault{instance="a",port="eth0"}', "0", "1"),
