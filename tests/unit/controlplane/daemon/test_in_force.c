@@ -271,7 +271,8 @@ static void checks_that_come_late_are_shown_by_the_doctor_a_metric_and_an_alarm(
 	add_probes(f, 0, 10000001);
 	assert_true(wait_until(f->daemon->is_health_behind, 20000, loop_for(f->daemon->base, 5)));
 	char *problem = problem_with(f, "health checks");
-	assert_string_equal(problem, "100 of 100 checks came half of their interval late or later: deaths are found late");
+	assert_string_equal(problem,
+			    "100 of 100 checks came half of their interval late or later: deaths are found late");
 	free(problem);
 	assert_true(metrics_contain(f, "berth_health_behind 1\n"));
 	assert_true(metrics_contain(f, "berth_health_late_probes_total 100\n"));
