@@ -4,12 +4,14 @@
  *
  *   SECTION        a map for each section of the image (xdp_image.h)
  *   STORE-BUCKETS  a map for each store: flows, sessions, clients
+ *   program-DIGEST the program, for a berthd that would load the same (kept_program/)
  *   sweeper        the timer that sweeps the tables without berthd (bpf/sweeper.h)
  *   link-IFNAME    the program's attachment to an interface (xdp_links.h)
  *   refused        frames that drivers refused, counted by the programs trace-NAME (xdp_trace.h)
  *
  * The pins are the whole state: packets are forwarded without berthd. A new berthd, also of a new version, adopts
- * the maps, loads its own program with them, and replaces the attached program by one update of each link.
+ * the maps, loads its own program with them unless it is the same, and replaces the attached program by one update
+ * of each link.
  */
 #include <bpf/libbpf.h>
 #include <errno.h>

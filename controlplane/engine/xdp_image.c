@@ -203,6 +203,17 @@ static int load_object(struct berth_xdp_image *pinned, char error[BERTH_ERROR_BY
 	return err ? err : -EINVAL;
 }
 
+/* A former berthd's program, if it is the same and has the same maps. */
+static int keep_or_load(struct berth_xdp_image *pinned, const struct berth_engine *engine,
+			const struct berth_store *stores, char error[BERTH_ERROR_BYTES])
+{
+	berth_kept_program_name(&engine->image.geometry, stores, pinned->kept_name);
+	if (engine->is_image_adopted && pinned->kept_name[0])
+		pinned->program = berth_kept_program_open(pinned->dir, pinned->kept_name, pinned->object);
+	pinned->is_kept = pinned->program > 0;
+	return pinned->is_kept ? 0 : load_object(pinned, error);
+}
+
 static int map_array(const char *name, int fd, uint64_t bytes, void **memory, char error[BERTH_ERROR_BYTES])
 {
 	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -334,12 +345,15 @@ static int start_sweeper(const struct berth_xdp_image *pinned, char error[BERTH_
 	const struct bpf_program *program = bpf_object__find_program_by_name(pinned->object, "berth_sweep");
 	int map = bpf_object__find_map_fd_by_name(pinned->object, "sweeper");
 	pin_path(pinned, "sweeper", path);
+	berth_kept_program_unpin(pinned->dir);
 	int err = program && map >= 0 ? pin_map(map, path, error) : -EINVAL;
 	if (!err)
 		err = run_sweep_program(bpf_program__fd(program));
 	if (err)
 		snprintf(error, BERTH_ERROR_BYTES, "cannot start the timer that sweeps the tables: %s",
 			 strerror(-err));
+	else if (pinned->kept_name[0])
+		berth_kept_program_pin(pinned->dir, pinned->kept_name, pinned->program);
 	return err;
 }
 
@@ -353,7 +367,7 @@ static int load_and_map(struct berth_xdp_image *pinned, struct berth_engine *eng
 		return err;
 	engine->is_image_adopted = adopt && reuse_sections(pinned, sections, reason);
 	reuse_stores(pinned, stores);
-	err = load_object(pinned, error);
+	err = keep_or_load(pinned, engine, stores, error);
 	return err ? err : map_all(pinned, sections, stores, error);
 }
 
@@ -407,7 +421,7 @@ int berth_xdp_image_install(const struct berth_xdp_image *pinned, struct berth_e
 	list_sections(&engine->image, &engine->image.geometry, sections);
 	/* Those of another image were pinned in their place if its start failed. */
 	if (engine->is_image_adopted && !engine->is_started)
-		return start_sweeper(pinned, error);
+		return pinned->is_kept ? 0 : start_sweeper(pinned, error);
 	int err = pin_sections(pinned, sections, error);
 	if (!err)
 		berth_xdp_image_drop_former(pinned, engine->record);
@@ -474,6 +488,10 @@ int berth_xdp_image_map_stores(const char *instance, const struct berth_record *
 void berth_xdp_image_close(struct berth_xdp_image *pinned, struct berth_engine *engine)
 {
 	unmap_all(&engine->image);
+	if (pinned->is_kept)
+		close(pinned->program);
+	pinned->is_kept = false;
+	pinned->program = 0;
 	bpf_object__close(pinned->object);
 	pinned->object = NULL;
 }

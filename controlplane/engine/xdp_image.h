@@ -3,6 +3,7 @@
 #pragma once
 
 #include "controlplane/engine/engine.h"
+#include "controlplane/engine/kept_program/kept_program.h"
 
 struct bpf_map;
 struct bpf_object;
@@ -12,7 +13,9 @@ struct berth_xdp_image {
 	struct bpf_object *object;
 	/* Of the object, by store: a map that is used again takes the name that it had when it was made. */
 	struct bpf_map *stores[BERTH_STORES];
-	int program; /* descriptor, owned by the object */
+	int program;				 /* descriptor, owned by the object unless `is_kept` */
+	bool is_kept;				 /* of a former berthd: the object is not loaded */
+	char kept_name[BERTH_KEPT_PROGRAM_NAME]; /* of its pin; "": it gets none */
 };
 
 /* Sets the directory of the instance's pins. */
@@ -20,8 +23,8 @@ void berth_xdp_image_dir(struct berth_xdp_image *pinned, const char *instance);
 /* Creates that directory; mounts bpffs if the host has not. 0, or -errno with one line in
  * `error`. */
 int berth_xdp_image_prepare(struct berth_xdp_image *pinned, const char *instance, char error[BERTH_ERROR_BYTES]);
-/* Opens the stores, and loads the program with them and with the pinned sections if these are compatible with
- * `geometry`, else with new ones. Sets `engine`'s image. 0, or -errno with one line in `error`. */
+/* Opens the stores, and keeps the program, or loads it with them and with the pinned sections if these are
+ * compatible with `geometry`, else with new ones. Sets `engine`'s image. 0, or -errno with one line in `error`. */
 int berth_xdp_image_open(struct berth_xdp_image *pinned, struct berth_engine *engine,
 			 const struct berth_geometry *geometry, const struct berth_engine_paths *paths,
 			 char error[BERTH_ERROR_BYTES]);
