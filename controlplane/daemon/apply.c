@@ -322,9 +322,24 @@ bool berth_daemon_prepare(void *arg, struct berth_config *config)
 	return false;
 }
 
+/* The file is long: what the apply is left to do is to rename it. */
+static void draft_file(void *arg, const char *text, size_t length)
+{
+	const struct berth_daemon *daemon = arg;
+	berth_file_draft(daemon->options.config_path, text, length);
+}
+
+static void end_job(void *arg)
+{
+	const struct berth_daemon *daemon = arg;
+	berth_daemon_end_prepare(arg);
+	berth_file_drop_draft(daemon->options.config_path);
+}
+
 void berth_daemon_open_prepare(struct berth_daemon *daemon)
 {
-	const struct berth_cmd_preparer preparer = {berth_daemon_prepare, berth_daemon_end_prepare, daemon};
+	const struct berth_cmd_preparer preparer = {
+		.in_thread = draft_file, .turn = berth_daemon_prepare, .end = end_job, .arg = daemon};
 	berth_cmd_parser_set_preparer(daemon->parser, &preparer);
 }
 

@@ -482,6 +482,7 @@ void berth_daemon_close(struct berth_daemon *daemon)
 	if (daemon->server)
 		berth_server_free(daemon->server);
 	berth_cmd_parser_free(daemon->parser);
+	berth_file_drop_draft(daemon->options.config_path); /* of its thread */
 	berth_cmd_planner_free(daemon->planner);
 	berth_model_clear(&daemon->model);
 	berth_daemon_free_former(daemon);

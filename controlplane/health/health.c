@@ -55,7 +55,7 @@ struct berth_health {
 /* The targets of a stage, with all memory that they need. */
 struct berth_health_stage {
 	struct berth_health *health;
-	struct berth_id_map by_id; /* empty, with room for all */
+	struct berth_id_map by_id; /* its targets */
 	TARGET *expected;	   /* by the order of the last commit; NULL: any */
 	size_t n;
 	struct staged_target {
@@ -229,10 +229,12 @@ struct berth_health_stage *berth_health_stage(struct berth_health *health,
 		return NULL;
 	}
 	for (; stage->n < n; stage->n++) {
-		if (!stage_target(stage, &targets[stage->n], &stage->targets[stage->n]))
-			continue;
-		berth_health_drop(stage);
-		return NULL;
+		if (stage_target(stage, &targets[stage->n], &stage->targets[stage->n])) {
+			berth_health_drop(stage);
+			return NULL;
+		}
+		const uintptr_t target = (uintptr_t)stage->targets[stage->n].target;
+		berth_id_map_add(&stage->by_id, targets[stage->n].id, target);
 	}
 	return stage;
 }
@@ -302,7 +304,6 @@ void berth_health_commit(struct berth_health_stage *stage)
 	for (size_t i = 0; i < stage->n; i++) {
 		commit_target(health, &stage->targets[i]);
 		stage->targets[i].target->next = i + 1 < stage->n ? stage->targets[i + 1].target : NULL;
-		berth_id_map_add(&stage->by_id, stage->targets[i].target->id, (uintptr_t)stage->targets[i].target);
 	}
 	berth_id_map_free(&health->by_id);
 	health->by_id = stage->by_id;

@@ -101,6 +101,48 @@ static int sync_directory_of(const char *path)
 	return err;
 }
 
+/* The file to be replaced, and its draft. False: it is not there yet, or a link to nothing. */
+static bool find_draft(const char *path, char target[PATH_MAX], char draft[PATH_MAX + 8])
+{
+	if (!realpath(path, target))
+		return false;
+	snprintf(draft, PATH_MAX + 8, "%s.draft", target);
+	return true;
+}
+
+void berth_file_draft(const char *path, const char *text, size_t length)
+{
+	char target[PATH_MAX], draft[PATH_MAX + 8];
+	struct stat before;
+	if (find_draft(path, target, draft) && !stat(target, &before) &&
+	    write_file(draft, text, length, 0640, &before))
+		unlink(draft);
+}
+
+void berth_file_drop_draft(const char *path)
+{
+	char target[PATH_MAX], draft[PATH_MAX + 8];
+	if (find_draft(path, target, draft))
+		unlink(draft);
+}
+
+/* Whether there is a draft with this text, of the owner and the mode of the file before, which then is `next`. */
+static bool take_draft(const char *path, const char *next, const struct stat *before, const char *text,
+		       size_t length)
+{
+	char target[PATH_MAX], draft[PATH_MAX + 8];
+	struct stat status;
+	size_t n = 0;
+	if (!find_draft(path, target, draft) || lstat(draft, &status) || !S_ISREG(status.st_mode) ||
+	    (size_t)status.st_size != length || status.st_uid != before->st_uid ||
+	    status.st_gid != before->st_gid || status.st_mode != before->st_mode)
+		return false;
+	char *drafted = berth_file_read(draft, &n);
+	const bool is_same = drafted && n == length && memcmp(drafted, text, n) == 0;
+	free(drafted);
+	return is_same && rename(draft, next) == 0;
+}
+
 int berth_file_replace(const char *path, const char *text, size_t length)
 {
 	char target[PATH_MAX], next[PATH_MAX + 8], old[PATH_MAX + 8];
@@ -119,7 +161,8 @@ int berth_file_replace(const char *path, const char *text, size_t length)
 		goto out;
 	if (now && stat(target, &before))
 		goto fail;
-	if (write_file(next, text, length, 0640, now ? &before : NULL))
+	if (!(now && take_draft(path, next, &before, text, length)) &&
+	    write_file(next, text, length, 0640, now ? &before : NULL))
 		goto fail_next;
 	if (now) {
 		unlink(old);

@@ -38,7 +38,10 @@ static bool parse(const struct berth_cmd_context *context, const json_t *argumen
 	const struct berth_cmd_source source = {.name = berth_cmd_text(arguments, "file"),
 						.text = json_string_value(text),
 						.length = json_string_length(text),
-						.applies = applies};
+						.applies = applies,
+						.saves = applies &&
+							 !json_is_true(json_object_get(arguments, "no-save")) &&
+							 !json_object_get(arguments, "confirm")};
 	return berth_cmd_parse_all(context, &source, 1, parsed);
 }
 

@@ -92,7 +92,11 @@ static enum berth_code apply(const struct berth_cmd_context *context, const json
 	struct berth_cmd_parsed parsed;
 	char line[BERTH_CMD_LINE_BYTES];
 	enum berth_code code = berth_cmd_begin_apply(context, arguments, &apply, line, error);
-	const struct berth_cmd_source source = {.name = NAME, .text = text, .length = length, .applies = true};
+	const struct berth_cmd_source source = {.name = NAME,
+						.text = text,
+						.length = length,
+						.applies = true,
+						.saves = apply.save && !apply.confirm_s};
 	if (code || !berth_cmd_parse_all(context, &source, 1, &parsed))
 		return code;
 	apply.name = NAME;

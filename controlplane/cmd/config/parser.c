@@ -27,6 +27,7 @@ struct job {
 	struct berth_cmd_parsed parsed[BERTH_CMD_SOURCES];
 	size_t n;
 	int done; /* the parser's */
+	struct berth_cmd_preparer preparer;
 };
 
 /* The first job is the thread's. */
@@ -77,6 +78,8 @@ static void *run_in_thread(void *arg)
 	const uint64_t one = 1;
 	for (size_t i = 0; i < job->n; i++)
 		parse(&job->sources[i], &job->parsed[i]);
+	if (job->sources[0].saves && job->parsed[0].config && job->preparer.in_thread)
+		job->preparer.in_thread(job->preparer.arg, job->sources[0].text, job->sources[0].length);
 	if (write(job->done, &one, sizeof(one)) != sizeof(one))
 		abort(); /* an eventfd takes 2^64 - 2 of them */
 	return NULL;
@@ -158,8 +161,11 @@ static void on_cancel(void *arg)
 static int copy_source(struct berth_cmd_source *copy, const struct berth_cmd_source *source)
 {
 	char *text = malloc(source->length + 1);
-	*copy = (struct berth_cmd_source){
-		.name = strdup(source->name), .text = text, .length = source->length, .applies = source->applies};
+	*copy = (struct berth_cmd_source){.name = strdup(source->name),
+					  .text = text,
+					  .length = source->length,
+					  .applies = source->applies,
+					  .saves = source->saves};
 	if (!copy->name || !text)
 		return -ENOMEM;
 	memcpy(text, source->text, source->length);
@@ -178,6 +184,7 @@ static struct job *job_new(struct berth_cmd_parser *parser, const struct berth_c
 	if (!job)
 		return NULL;
 	job->done = parser->done;
+	job->preparer = parser->preparer;
 	while (job->n < n) {
 		const size_t at = job->n++; /* before a failure, so that it is freed */
 		if (copy_source(&job->sources[at], &sources[at])) {

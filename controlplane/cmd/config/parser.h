@@ -17,10 +17,13 @@ struct berth_cmd_source {
 	const char *text;
 	size_t length;
 	bool applies; /* it is to be put in force */
+	bool saves;   /* and to be in the configuration file */
 };
 
 /* Prepares a configuration that is to be put in force, in turns of the loop before what asked for it goes on. */
 struct berth_cmd_preparer {
+	/* In the thread, of a text that is valid and to be saved. */
+	void (*in_thread)(void *arg, const char *text, size_t length);
 	bool (*turn)(void *arg, struct berth_config *config); /* false: no more is to be done */
 	void (*end)(void *arg);				      /* the configuration is in force, or will not be */
 	void *arg;

@@ -2,6 +2,7 @@
 /* A configuration with many backends is prepared in turns of the event loop. What happens between any two of them
  * is neither lost nor delayed. */
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "controlplane/config/parse.h"
@@ -376,14 +377,14 @@ static void one_round(struct berthd *f)
 }
 
 /* Sends an apply, and waits until so much of it is prepared. */
-static int ask(struct berthd *f, char *text, enum berth_stage_step until)
+static int ask(struct berthd *f, char *text, bool saves, enum berth_stage_step until)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	memcpy(address.sun_path, f->socket, sizeof(f->socket));
 	const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	json_t *request = json_pack("{s:s, s:{s:s, s:s, s:b}}", "command", "config apply", "arguments", "file",
-				    "new.yaml", "text", text, "no-save", 1);
+				    "new.yaml", "text", text, "no-save", !saves);
 	char *line = json_dumps(request, 0);
 	json_decref(request);
 	for (size_t sent = 0, length = strlen(line); sent <= length;) {
@@ -420,19 +421,54 @@ static void what_a_client_that_goes_between_turns_asked_for_is_in_force(void **s
 	struct berthd *f = *state;
 	unsigned int last = 10;
 	for (enum berth_stage_step at = BERTH_STAGE_NETWORK; at <= BERTH_STAGE_STEPS; at++, last++) {
-		close(ask(f, text_with(last, 5, ""), at));
+		close(ask(f, text_with(last, 5, ""), false, at));
 		assert_true(wait_until(!f->daemon->prepared, WITHIN_MS, one_round(f)));
 		await_published(f);
 		expect_first_address(f, last);
 	}
 }
 
+/* By the thread that parses; the apply renames it. */
+static void the_file_is_on_the_disk_before_the_turn_of_the_apply(void **state)
+{
+	struct berthd *f = *state;
+	char path[80], *text = text_with(10, 5, "");
+	struct stat draft, file;
+	size_t length;
+	snprintf(path, sizeof(path), "%s.draft", f->path);
+	const int fd = ask(f, strdup(text), true, BERTH_STAGE_NETWORK);
+	assert_int_equal(stat(path, &draft), 0);
+	assert_int_equal(draft.st_size, strlen(text));
+	expect_answer(f, fd);
+	assert_int_not_equal(stat(path, &draft) && errno == ENOENT, 0);
+	assert_int_equal(stat(f->path, &file), 0);
+	assert_int_equal(file.st_ino, draft.st_ino);
+	char *now = berth_file_read(f->path, &length);
+	assert_string_equal(now, text);
+	free(now);
+	free(text);
+}
+
+static void nothing_is_left_where_berthd_ends_before_it(void **state)
+{
+	struct berthd *f = *state;
+	char path[80];
+	snprintf(path, sizeof(path), "%s.draft", f->path);
+	const int fd = ask(f, text_with(10, 5, ""), true, BERTH_STAGE_NETWORK);
+	assert_int_equal(access(path, F_OK), 0);
+	berth_daemon_close(f->daemon);
+	close(fd);
+	assert_int_equal(access(path, F_OK), -1);
+	berthd_open(f);
+	expect_first_address(f, 1);
+}
+
 static void a_second_apply_waits_for_the_first_one(void **state)
 {
 	struct berthd *f = *state;
-	const int first = ask(f, text_with(10, 5, ""), BERTH_STAGE_NETWORK);
+	const int first = ask(f, text_with(10, 5, ""), false, BERTH_STAGE_NETWORK);
 	const struct berth_config *config = f->daemon->prepared->config;
-	const int second = ask(f, text_with(11, 6, ""), BERTH_STAGE_NETWORK);
+	const int second = ask(f, text_with(11, 6, ""), false, BERTH_STAGE_NETWORK);
 	assert_true(
 		wait_until(!f->daemon->prepared || f->daemon->prepared->config != config, WITHIN_MS, one_round(f)));
 	expect_answer(f, first);
@@ -459,6 +495,8 @@ int main(void)
 		CASE(berthd_may_end_between_turns),
 		CASE(what_needs_one_turn_is_not_prepared),
 		CASE(what_a_client_that_goes_between_turns_asked_for_is_in_force),
+		CASE(the_file_is_on_the_disk_before_the_turn_of_the_apply),
+		CASE(nothing_is_left_where_berthd_ends_before_it),
 		CASE(a_second_apply_waits_for_the_first_one),
 	};
 	return cmocka_run_group_tests_name("prepare", tests, NULL, NULL);

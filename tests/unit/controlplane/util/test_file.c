@@ -201,6 +201,52 @@ static void only_a_private_file_is_read_as_one(void **state)
 	assert_string_equal(refusal(), "it belongs to another user");
 }
 
+static uint64_t inode_of(const char *name)
+{
+	char path[64];
+	struct stat status;
+	return stat(path_of(name, path), &status) ? 0 : status.st_ino;
+}
+
+/* Replaces "one" by "two" with a draft of `drafted`. Whether the draft became the file. */
+static bool draft_is_used(const char *drafted, mode_t mode)
+{
+	char path[64];
+	write_text("file", "one\n");
+	berth_file_draft(path_of("file", path), drafted, strlen(drafted));
+	const uint64_t draft = inode_of("file.draft");
+	assert_int_not_equal(draft, 0);
+	assert_int_equal(chmod(path, mode), 0);
+	replace_text("file", "two\n");
+	expect("file", "two\n");
+	expect("file.old", "one\n");
+	const bool is_used = inode_of("file") == draft;
+	assert_int_equal(inode_of("file.draft"), is_used ? 0 : draft);
+	berth_file_drop_draft(path);
+	assert_int_equal(inode_of("file.draft"), 0);
+	unlink(path_of("file.old", path));
+	return is_used;
+}
+
+static void a_draft_of_the_same_text_becomes_the_file(void **state)
+{
+	(void)state;
+	assert_true(draft_is_used("two\n", 0600));
+	assert_false(draft_is_used("twx\n", 0600));
+	assert_false(draft_is_used("two\n\n", 0600));
+	assert_false(draft_is_used("two\n", 0640));
+}
+
+static void a_file_that_is_not_there_gets_no_draft(void **state)
+{
+	(void)state;
+	char path[64];
+	berth_file_draft(path_of("file", path), "two\n", 4);
+	assert_int_equal(inode_of("file.draft"), 0);
+	replace_text("file", "two\n");
+	expect("file", "two\n");
+}
+
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, create_dir, remove_dir)
 
 int main(void)
@@ -214,6 +260,8 @@ int main(void)
 		IN_DIR(no_temporary_file_is_left),
 		IN_DIR(a_planted_link_does_not_redirect_a_write),
 		IN_DIR(only_a_private_file_is_read_as_one),
+		IN_DIR(a_draft_of_the_same_text_becomes_the_file),
+		IN_DIR(a_file_that_is_not_there_gets_no_draft),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
