@@ -326,38 +326,62 @@ static double run_one(void *workers)
 	return run_workers(workers, 1);
 }
 
-/* Two workers with the same flows and one table, against one. */
-static void compare_workers(const char *id, bool new_flows, struct rte_mbuf **mbufs[WORKERS])
+static struct worker worker_of(struct rig *rig, const struct rig_options *options, struct rte_mbuf **mbufs,
+			       uint32_t number)
 {
-	const uint32_t flows = new_flows ? 4194304 : 786432;
-	struct rig *rig = rig_new(&(struct rig_options){
-		.mode = "l2", .flows = flows, .room = new_flows ? 3 * flows : 0, .workers = WORKERS});
-	struct worker workers[WORKERS];
-	for (uint32_t i = 0; i < WORKERS; i++) {
-		workers[i] = (struct worker){.setup = {
-						     .rig = rig,
-						     .mbufs = mbufs[i],
-						     .port = {.id = port_id, .chains = true},
-						     .seed = 88172645463325252 + i,
-						     .next_flow = flows + i * (1u << 30),
-						     .worker = i,
-						     .flags = new_flows ? BERTH_TCP_SYN : BERTH_TCP_ACK,
-						     .new_flows = new_flows,
-					     }};
-		workers[i].setup.pipeline.ports = &workers[i].setup.port;
-		workers[i].setup.pipeline.n_ports = 1;
-	}
+	const bool new_flows = options->room;
+	return (struct worker){.setup = {
+				       .rig = rig,
+				       .mbufs = mbufs,
+				       .port = {.id = port_id, .chains = true},
+				       .seed = 88172645463325252 + number,
+				       .next_flow = options->flows + number * (1u << 30),
+				       .worker = number,
+				       .flags = new_flows ? BERTH_TCP_SYN : BERTH_TCP_ACK,
+				       .new_flows = new_flows,
+			       }};
+}
+
+static void compare(const char *id, const char *baseline, bench_fn *run_baseline, struct worker *workers,
+		    struct worker *others)
+{
 	struct bench_row row = {
 		.id = id,
 		.unit = "M/s",
-		.baseline = "one worker alone; per worker",
+		.baseline = baseline,
 		.goal_kind = BENCH_AT_LEAST,
 		.goal = 0.95,
 	};
-	bench_pairs(&row, run_all, workers, run_one, workers);
+	bench_pairs(&row, run_all, workers, run_baseline, others);
 	bench_as_rate(&row);
 	bench_print(&row);
-	rig_free(rig);
+}
+
+/* Two workers with the same flows and one table: against one alone, and against two that share no table. What the
+ * second comparison loses is the cost of sharing, what the first one loses beyond it that of a processor's common
+ * caches and memory. */
+static void compare_workers(const char *const ids[2], bool new_flows, struct rte_mbuf **mbufs[WORKERS])
+{
+	const uint32_t flows = new_flows ? 4194304 : 786432;
+	const struct rig_options options = {
+		.mode = "l2", .flows = flows, .room = new_flows ? 3 * flows : 0, .workers = WORKERS};
+	struct rig *rigs[WORKERS];
+	struct worker together[WORKERS], apart[WORKERS];
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		rigs[i] = rig_new(&options);
+		together[i] = worker_of(rigs[0], &options, mbufs[i], i);
+		apart[i] = worker_of(rigs[i], &options, mbufs[i], i);
+		apart[i].setup.next_flow += WORKERS * (1u << 30); /* new ones also in the first table */
+	}
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		together[i].setup.pipeline.ports = &together[i].setup.port;
+		apart[i].setup.pipeline.ports = &apart[i].setup.port;
+		together[i].setup.pipeline.n_ports = apart[i].setup.pipeline.n_ports = 1;
+	}
+	compare(ids[0], "one worker alone; per worker", run_one, together, together);
+	compare(ids[1], "two workers, each with a table of its own", run_all, together, apart);
+	for (uint32_t i = 0; i < WORKERS; i++)
+		rig_free(rigs[i]);
 }
 
 int main(int argc, char **argv)
@@ -399,10 +423,13 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(by_response) / sizeof(by_response[0]); i++)
 		if (bench_wanted(argc, argv, by_response[i].id) && !quick)
 			run_by_response(by_response[i].id, by_response[i].mode, mbufs);
-	static const char *const of_workers[] = {"dpdk.workers.2", "dpdk.workers.2.new_flows"};
+	static const char *const of_workers[][2] = {
+		{"dpdk.workers.2", "dpdk.workers.2.of_apart"},
+		{"dpdk.workers.2.new_flows", "dpdk.workers.2.new_flows.of_apart"},
+	};
 	struct rte_mbuf **mbufs_of[WORKERS] = {mbufs, NULL};
 	for (int i = 0; i < 2; i++) {
-		if (quick || !bench_wanted(argc, argv, of_workers[i]))
+		if (quick || !bench_wanted(argc, argv, of_workers[i][0]))
 			continue;
 		if (!mbufs_of[1])
 			mbufs_of[1] = make_mbufs("second");
