@@ -30,6 +30,7 @@
 
 enum {
 	MANY_BACKENDS = 4096, /* their publication takes some 1 ms */
+	MOST_PREPARES = 2,    /* of one configuration */
 	FORMER_MS = 20,	      /* after the turns of the publication */
 };
 
@@ -186,6 +187,14 @@ static void commit(struct berth_daemon *daemon, struct berth_stage *stage)
 	commit_generation(daemon, stage);
 }
 
+static void drop_prepared(struct berth_daemon *daemon)
+{
+	if (daemon->prepared)
+		berth_stage_drop(daemon, daemon->prepared);
+	free(daemon->prepared);
+	daemon->prepared = NULL;
+}
+
 /* What was prepared for the configuration; else an empty stage, and what was prepared for another one is dropped.
  */
 static void take_prepared(struct berth_daemon *daemon, struct berth_stage *stage, struct berth_config *config)
@@ -198,7 +207,7 @@ static void take_prepared(struct berth_daemon *daemon, struct berth_stage *stage
 		daemon->prepared = NULL;
 		return;
 	}
-	berth_daemon_end_prepare(daemon);
+	drop_prepared(daemon);
 	*stage = (struct berth_stage){.config = config};
 }
 
@@ -287,6 +296,17 @@ static bool has_second_hops(const struct berth_config *config)
 	return false;
 }
 
+/* A next hop has the place of its interface in the list, and the model in force has resolved it by its own list. */
+static bool has_same_interfaces(const struct berth_config *a, const struct berth_config *b)
+{
+	if (a->n_interfaces != b->n_interfaces)
+		return false;
+	for (size_t i = 0; i < a->n_interfaces; i++)
+		if (strcmp(a->interfaces[i].name, b->interfaces[i].name) != 0)
+			return false;
+	return true;
+}
+
 /* Whether a configuration takes long, and needs nothing that only one turn can give. */
 static bool can_prepare(const struct berth_daemon *daemon, const struct berth_config *config)
 {
@@ -294,8 +314,9 @@ static bool can_prepare(const struct berth_daemon *daemon, const struct berth_co
 	struct berth_engine *engine = daemon->engine;
 	char error[BERTH_ERROR_BYTES];
 	uint32_t pause_ms;
-	return count_backends(config) >= MANY_BACKENDS && berth_daemon_accepts(daemon, config, error) &&
-	       berth_engine_fits(engine, config) && !berth_engine_exchange_needs_turn(daemon, config) &&
+	return count_backends(config) >= MANY_BACKENDS && has_same_interfaces(config, now) &&
+	       berth_daemon_accepts(daemon, config, error) && berth_engine_fits(engine, config) &&
+	       !berth_engine_exchange_needs_turn(daemon, config) &&
 	       engine->ops->compare(engine, config, &pause_ms) != BERTH_ENGINE_RESTART &&
 	       !berth_dns_backends_has_names(config) && !berth_dns_backends_has_names(now) &&
 	       !has_second_hops(config) && !has_second_hops(now);
@@ -306,9 +327,13 @@ bool berth_daemon_prepare(void *arg, struct berth_config *config)
 	struct berth_daemon *daemon = arg;
 	char error[BERTH_ERROR_BYTES];
 	if (daemon->prepared && daemon->prepared->config != config)
-		berth_daemon_end_prepare(daemon);
+		drop_prepared(daemon);
 	if (!daemon->prepared) {
-		daemon->prepared = can_prepare(daemon, config) ? calloc(1, sizeof(*daemon->prepared)) : NULL;
+		/* Others came into force meanwhile. Once more, then the turn of the apply does all of it. */
+		daemon->prepares = daemon->preparing == config ? daemon->prepares + 1 : 1;
+		daemon->preparing = config;
+		const bool is_tried = daemon->prepares <= MOST_PREPARES && can_prepare(daemon, config);
+		daemon->prepared = is_tried ? calloc(1, sizeof(*daemon->prepared)) : NULL;
 		if (!daemon->prepared)
 			return false;
 		daemon->prepared->config = config;
@@ -318,7 +343,7 @@ bool berth_daemon_prepare(void *arg, struct berth_config *config)
 	if (!berth_stage_step(daemon, daemon->prepared, error))
 		return true;
 	/* The apply says it. */
-	berth_daemon_end_prepare(daemon);
+	drop_prepared(daemon);
 	return false;
 }
 
@@ -346,10 +371,8 @@ void berth_daemon_open_prepare(struct berth_daemon *daemon)
 void berth_daemon_end_prepare(void *arg)
 {
 	struct berth_daemon *daemon = arg;
-	if (daemon->prepared)
-		berth_stage_drop(daemon, daemon->prepared);
-	free(daemon->prepared);
-	daemon->prepared = NULL;
+	drop_prepared(daemon);
+	daemon->preparing = NULL;
 }
 
 bool berth_daemon_accepts(const struct berth_daemon *daemon, const struct berth_config *config,

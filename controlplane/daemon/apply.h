@@ -22,13 +22,13 @@ int berth_daemon_install(struct berth_daemon *daemon, struct berth_config *confi
 /*
  * Prepares the installation of a configuration with many backends, some milliseconds of it a call, in turns of the
  * loop before the one that installs it. `arg`: the daemon. It changes nothing that is in force. `config` is the
- * caller's. False: no more is to be prepared, or nothing can be. If another configuration comes into force in
- * between it begins again.
+ * caller's, and stays until berth_daemon_end_prepare or an installation. False: no more is to be prepared, or
+ * nothing can be. If another configuration comes into force in between it begins again, once.
  */
 bool berth_daemon_prepare(void *arg, struct berth_config *config);
 /* The parser has these two called. */
 void berth_daemon_open_prepare(struct berth_daemon *daemon);
-/* What was prepared and not installed is dropped. Before its configuration is freed. */
+/* What was prepared and not installed is dropped: before another configuration is prepared or installed. */
 void berth_daemon_end_prepare(void *arg);
 /* What was in force before a configuration with many backends is freed in a later turn of the loop, or now. */
 void berth_daemon_free_former(struct berth_daemon *daemon);

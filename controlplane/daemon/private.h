@@ -61,6 +61,8 @@ struct berth_daemon {
 	struct berth_netlink *netlink;
 	struct berth_path_mtu_listener *too_big; /* NULL: path MTUs are not learned */
 	struct berth_stage *prepared;		 /* by berth_daemon_prepare; NULL: none */
+	const struct berth_config *preparing;	 /* for the last `prepared`; not to be read */
+	unsigned int prepares;			 /* how often that was begun for it */
 	uint64_t network_changes;		 /* news of the kernel's links, next hops and routes */
 	struct berth_dns_backends *dns;
 	struct berth_saved_state *saved;

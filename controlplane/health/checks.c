@@ -357,19 +357,19 @@ static uint64_t make_seed(const struct berth_probe_key *key)
 	return berth_health_random(seed ^ key->address.half[1]);
 }
 
-static void schedule_first(struct berth_check *check)
+/* Until it has a target it does not probe: what it finds would be known before its backend is. */
+static void init_state(struct berth_check *check)
 {
-	uint64_t now = berth_probe_now_us();
+	berth_rise_fall_init(&check->state, check->ops ? -1 : 1, berth_probe_now_us() / 1000);
+	berth_probe_set_reason(&check->probe, check->ops ? "not probed yet" : "not checked");
+}
 
-	if (!check->ops) {
-		berth_rise_fall_init(&check->state, 1, now / 1000);
-		berth_probe_set_reason(&check->probe, "not checked");
+void berth_checks_begin(struct berth_check *check)
+{
+	if (check->has_begun || !check->ops)
 		return;
-	}
-	berth_rise_fall_init(&check->state, -1, now / 1000);
-	berth_probe_set_reason(&check->probe, "not probed yet");
+	check->has_begun = true;
 	uint32_t delay = berth_health_first_delay(check->probe.key.check->interval_ms, check->random);
-	check->due_us = now + UINT64_C(1000) * delay;
 	set_timer(check, UINT64_C(1000) * delay);
 }
 
@@ -398,7 +398,7 @@ static struct berth_check *create_check(struct berth_checks *checks, const struc
 		return NULL;
 	}
 	check->timer = (struct berth_wheel_timer){.fn = on_timer, .arg = check};
-	schedule_first(check);
+	init_state(check);
 	return check;
 }
 

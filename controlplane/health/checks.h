@@ -58,6 +58,7 @@ struct berth_check {
 	struct probe_pool *pool;
 	bool timed_out;	 /* the last probe did */
 	bool was_probed; /* at least once */
+	bool has_begun;
 	struct berth_wheel_timer timer;
 	uint64_t due_us;    /* CLOCK_MONOTONIC of the next probe */
 	uint64_t waited_us; /* from when the probe could start until it did */
@@ -83,8 +84,11 @@ void berth_checks_set_reception_fn(struct berth_checks *checks, struct berth_rec
 /* All checks must be released before. */
 void berth_checks_free(struct berth_checks *checks);
 
-/* Returns the check that a target needs; creates it if necessary. NULL: out of memory. */
+/* Returns the check that a target needs; creates it if necessary, without a probe before berth_checks_begin. NULL:
+ * out of memory. */
 struct berth_check *berth_checks_acquire(struct berth_checks *checks, const struct berth_health_target *target);
+/* The check has a target: its first probe is due some time within an interval. No effect if it has begun. */
+void berth_checks_begin(struct berth_check *check);
 /* Frees the check if its list of targets is empty. */
 void berth_checks_release(struct berth_check *check);
 /* Starts queued probes while slots are free, then calls listener.deliver. Call it after a series of acquire and

@@ -175,6 +175,7 @@ static void attach_check(struct berth_health *health, TARGET *target, struct ber
 {
 	target->check = check;
 	LIST_INSERT_HEAD(&check->targets, target, check_entry);
+	berth_checks_begin(check);
 	/* A new check without an error has not run yet: that it runs again is not known. */
 	if (!check->error)
 		target->error = BERTH_HEALTH_NO_ERROR;

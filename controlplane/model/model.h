@@ -182,8 +182,9 @@ void berth_model_scan_ended(struct berth_model *model);
  * Makes in `stage` the model that has `config`, for tables of this geometry, and takes `config` over; `model` stays
  * as it is. Services and
  * backends that `model` has keep their numbers, admin state, health and next hop. -ENOSPC: the tables are too
- * small, or -ENOMEM, with one line in `error`; then there is no stage and the caller still owns `config`. Until
- * commit or drop `model` must not change: the two share selection tables.
+ * small, or -ENOMEM, with one line in `error`; then there is no stage and the caller still owns `config`. The two
+ * share selection tables: if those of `model` change before commit or drop, berth_model_renew_rows is due. Whatever
+ * else changes in `model` is taken over by berth_model_refresh.
  */
 int berth_model_stage(struct berth_model *stage, const struct berth_model *model,
 		      const struct berth_geometry *geometry, struct berth_config *config,

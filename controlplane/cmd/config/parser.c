@@ -26,11 +26,12 @@ struct job {
 	struct berth_cmd_source sources[BERTH_CMD_SOURCES]; /* copies */
 	struct berth_cmd_parsed parsed[BERTH_CMD_SOURCES];
 	size_t n;
+	bool is_parsed;
 	int done; /* the parser's */
 	struct berth_cmd_preparer preparer;
 };
 
-/* The first job is the thread's. */
+/* The first job is the thread's; when that has parsed it, it is prepared in turns of the loop. */
 struct berth_cmd_parser {
 	TAILQ_HEAD(, job) jobs;
 	unsigned int n;
@@ -88,12 +89,14 @@ static void *run_in_thread(void *arg)
 static void start_next(struct berth_cmd_parser *parser)
 {
 	struct job *job = TAILQ_FIRST(&parser->jobs);
-	if (parser->is_running || !job)
+	if (parser->is_running || !job || job->is_parsed)
 		return;
 	parser->is_running = !pthread_create(&parser->thread, NULL, run_in_thread, job);
 	/* Without a thread it takes the loop's time. */
-	if (!parser->is_running)
+	if (!parser->is_running) {
 		run_in_thread(job);
+		job->is_parsed = true;
+	}
 }
 
 static void go_on(struct berth_cmd_parser *parser, struct job *job)
@@ -150,6 +153,7 @@ static void on_ended(evutil_socket_t fd, short what, void *arg)
 	if (parser->is_running)
 		pthread_join(parser->thread, NULL);
 	parser->is_running = false;
+	job->is_parsed = true;
 	on_turn(-1, EV_TIMEOUT, parser);
 }
 

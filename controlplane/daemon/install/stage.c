@@ -181,15 +181,32 @@ static bool has_other_retired(const struct berth_stage *stage)
 	return false;
 }
 
+/* Whether health checks will report another state at the commit than the generation has. */
+static bool has_other_health(const struct berth_stage *stage)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < stage->model.n_services; i++)
+		for (size_t j = 0; j < stage->model.services[i].n_backends; j++, n++) {
+			const int up = berth_health_staged_state(stage->targets, n);
+			const enum berth_health_state health = up > 0	 ? BERTH_HEALTH_UP
+							       : up == 0 ? BERTH_HEALTH_DOWN
+									 : stage->health[n];
+			if (health != stage->model.services[i].backends[j].health)
+				return true;
+		}
+	return false;
+}
+
 int berth_stage_refresh(struct berth_daemon *daemon, struct berth_stage *stage)
 {
+	bool changed = has_other_health(stage);
 	berth_stage_unset_health(stage);
 	berth_model_refresh(&stage->model, &daemon->model);
 	berth_health_targets_refresh(stage->targets, &stage->model);
 	if (berth_retired_update(&stage->model, &daemon->engine->image))
 		return -ENOMEM;
-	bool changed = stage->requests != berth_publication_requests(daemon) ||
-		       stage->rows_version != daemon->model.rows_version || has_other_retired(stage);
+	changed |= stage->requests != berth_publication_requests(daemon) ||
+		   stage->rows_version != daemon->model.rows_version || has_other_retired(stage);
 	if (stage->network_changes != daemon->network_changes)
 		changed |= berth_network_update(daemon, &stage->model);
 	if (!changed)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* A configuration with many backends is prepared in turns of the event loop. What happens between any two of them
  * is neither lost nor delayed. */
+#include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -356,17 +358,81 @@ static void what_needs_one_turn_is_not_prepared(void **state)
 	static const char *const more[] = {
 		"- {name: w, address: 203.0.113.2, port: 80, mode: ipip, backends: [{name: d, dns: d.example}]}\n",
 		"- {name: w, address: 203.0.113.2, port: 80, mode: gue, second-hop: 1h}\n", "", /* other tables */
+		"", /* other places of interfaces, which next hops have */
 	};
 	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
 		char *text = text_with(1, 1, more[i]);
 		if (i == 2)
 			memcpy(strstr(text, "1024"), "2048", 4);
+		if (i == 3)
+			memcpy(strstr(text, "lo}"), "xo}", 3);
 		struct wanted wanted = wanted_of(text);
 		assert_false(prepare(f, &wanted, 1));
 		assert_null(f->daemon->prepared);
 		berth_config_free(wanted.config);
 		free(wanted.text);
 	}
+}
+
+static void a_stage_begins_again_once(void **state)
+{
+	struct berthd *f = *state;
+	struct wanted wanted = wanted_of(text_with(20, 1, ""));
+	for (unsigned int last = 10; last < 13; last++) {
+		assert_int_equal(prepare(f, &wanted, 1), last < 12);
+		struct wanted other = wanted_of(text_with(last, 1, ""));
+		apply(f, &other);
+	}
+	apply(f, &wanted);
+	await_published(f);
+	expect_first_address(f, 20);
+	/* Another one has its own turns. */
+	berth_daemon_end_prepare(f->daemon);
+	struct wanted next = wanted_of(text_with(21, 1, ""));
+	prepare_rest(f, &next);
+	apply(f, &next);
+}
+
+/* A server, and the text of a service with these backends of it. The caller closes it. */
+static int listen_for(const char *backends, char more[400])
+{
+	const int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	socklen_t size = sizeof(in);
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, size), 0);
+	assert_int_equal(listen(fd, 5), 0);
+	getsockname(fd, (struct sockaddr *)&in, &size);
+	sprintf(more,
+		"- {name: w, address: 203.0.113.2, port: 80, mode: ipip, health: {type: tcp, port: %u, interval: "
+		"60s}, "
+		"backends: [%s]}\n",
+		ntohs(in.sin_port), backends);
+	return fd;
+}
+
+static enum berth_health_state health_of_w(struct berthd *f)
+{
+	return f->daemon->model.services[1].backends[0].health;
+}
+
+/* What it found would be known before its backend is. */
+static void a_new_check_begins_when_its_backend_is_in_force(void **state)
+{
+	struct berthd *f = *state;
+	char more[400];
+	const int fd = listen_for("{name: one, address: 127.0.0.1}", more);
+	struct wanted wanted = wanted_of(text_with(10, 1, more));
+	prepare_rest(f, &wanted);
+	/* The first probe is due within 100 ms. */
+	loop_for(f->daemon->base, 300);
+	assert_int_equal(berth_health_staged_state(f->daemon->prepared->targets, MANY), -1);
+	apply(f, &wanted);
+	assert_true(wait_until(health_of_w(f) == BERTH_HEALTH_UP, WITHIN_MS,
+			       event_base_loop(f->daemon->base, EVLOOP_ONCE)));
+	await_published(f);
+	const uint32_t number = f->daemon->model.services[1].backends[0].number;
+	assert_int_equal(berth_image_current(&f->daemon->engine->image).backends[number].health, BERTH_HEALTH_UP);
+	close(fd);
 }
 
 /* --- a client --- */
@@ -478,6 +544,19 @@ static void a_second_apply_waits_for_the_first_one(void **state)
 	assert_int_equal(backend(f, 1)->config.weight, 6);
 }
 
+/* The file, which is read again, has the first address. */
+static void a_signal_between_turns_waits_for_the_apply(void **state)
+{
+	struct berthd *f = *state;
+	const int first = ask(f, text_with(10, 5, ""), false, BERTH_STAGE_NETWORK);
+	assert_true(f->daemon->prepared->next < BERTH_STAGE_STEPS);
+	raise(SIGHUP);
+	expect_answer(f, first);
+	assert_true(wait_until(backend(f, 1)->config.weight == 1, WITHIN_MS, one_round(f)));
+	await_published(f);
+	expect_first_address(f, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -494,10 +573,13 @@ int main(void)
 		CASE(what_was_in_force_before_is_freed_in_a_later_turn),
 		CASE(berthd_may_end_between_turns),
 		CASE(what_needs_one_turn_is_not_prepared),
+		CASE(a_stage_begins_again_once),
+		CASE(a_new_check_begins_when_its_backend_is_in_force),
 		CASE(what_a_client_that_goes_between_turns_asked_for_is_in_force),
 		CASE(the_file_is_on_the_disk_before_the_turn_of_the_apply),
 		CASE(nothing_is_left_where_berthd_ends_before_it),
 		CASE(a_second_apply_waits_for_the_first_one),
+		CASE(a_signal_between_turns_waits_for_the_apply),
 	};
 	return cmocka_run_group_tests_name("prepare", tests, NULL, NULL);
 }
