@@ -280,6 +280,8 @@ class Haproxy(Kernel):
 SYSTEMS = {"route": Route, "xdp": Berth, "bare": Bare, "dpdk": Berth, "nft": Nft, "haproxy": Haproxy}
 ROOT_BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build"))
 GOALS = {"xdp": 1.0}
+OF_BARE = "e2e.xdp.keepalive.of_bare"  # of runs next to each other
+GOAL_OF_BARE = 0.99
 
 
 def say_ratio(system, kind, ours, routing):
@@ -288,6 +290,12 @@ def say_ratio(system, kind, ours, routing):
     goal = GOALS.get(system)
     say(f"e2e.{system}.{kind}", round(statistics.median(ours)), "requests/s", "kernel routing",
         round(statistics.median(routing)), round(ratio, 4), goal and f"at least {goal:g}", goal and ratio >= goal)
+
+
+def say_of_bare(ours, bare):
+    ratio = statistics.median(a / b for a, b in zip(ours, bare))
+    say(OF_BARE, round(statistics.median(ours)), "requests/s", "an XDP program that only swaps link addresses",
+        round(statistics.median(bare)), round(ratio, 4), f"at least {GOAL_OF_BARE:g}", ratio >= GOAL_OF_BARE)
 
 
 def rounds_of(system, quick):
@@ -330,12 +338,15 @@ def bring_up(stack, systems):
 def ids(quick):
     """--quick measures only rows with a goal: a lab takes two seconds to start."""
     systems = GOALS if quick else [system for system in SYSTEMS if system != "route"]
-    return [f"e2e.{system}.{kind}" for system in systems for kind in KINDS]
+    return [f"e2e.{system}.{kind}" for system in systems for kind in KINDS] + [OF_BARE] * (not quick)
 
 
 def measure(stack, wanted, quick):
     """Returns whether all succeeded; a failure does not stop the others."""
-    wanted = [name.split(".")[1:] for name in wanted]
+    with_bare = OF_BARE in wanted
+    wanted = [name.split(".")[1:] for name in wanted if name != OF_BARE]
+    if with_bare:
+        wanted += [pair for pair in (["xdp", "keepalive"], ["bare", "keepalive"]) if pair not in wanted]
     labs, good = bring_up(stack, ["route"] + [s for s in SYSTEMS if s in {system for system, _ in wanted}])
     if "route" not in labs:
         return False
@@ -349,6 +360,9 @@ def measure(stack, wanted, quick):
         for system in asked:
             if system in labs and system not in failed and "route" not in failed:
                 say_ratio(system, kind, values[system], values["route"])
+        pair = [values.get(system) for system in ("xdp", "bare") if system not in failed]
+        if with_bare and kind == "keepalive" and len(pair) == 2 and all(pair):
+            say_of_bare(*pair)
     return good
 
 

@@ -75,6 +75,7 @@ struct setup {
 	struct subject ours;
 	struct subject theirs;
 	struct subject nothing;
+	struct subject floor;
 };
 
 static void find_object(const char *name, const char *folder, char path[PATH_MAX])
@@ -395,21 +396,23 @@ static double least_of(const struct subject *subject, uint32_t packets)
 /* Prints a row per stage with its time. */
 static void measure_stages(struct setup *setup, const struct pair *pair)
 {
-	static const char *const names[] = {"parse", "classify_and_hash", "steer", "emit_and_count"};
-	enum {
-		STAGES = sizeof(names) / sizeof(names[0])
+	static const struct {
+		const char *name, *program; /* NULL: the whole of it */
+	} parts[] = {
+		{"parse", "stage_parse"},
+		{"classify_and_hash", "stage_hash"},
+		{"steer", "stage_steer"},
+		{"emit_and_count", NULL},
 	};
 	struct bpf_object *stages = load_stages(setup);
-	struct bpf_program *program = NULL;
 	double before = least_of(&setup->nothing, setup->packets);
-	for (int i = 0; i < STAGES; i++) {
-		bool is_whole = i == STAGES - 1;
-		program = is_whole ? NULL : bpf_object__next_program(stages, program);
-		struct subject subject = subject_new(is_whole ? setup->berth.program : bpf_program__fd(program));
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		const char *program = parts[i].program;
+		struct subject subject = subject_new(program ? program_of(stages, program) : setup->berth.program);
 		*subject.draw = *setup->ours.draw;
 		double ns = least_of(&subject, setup->packets);
 		char id[64];
-		snprintf(id, sizeof(id), "%s.%s", pair->id, names[i]);
+		snprintf(id, sizeof(id), "%s.%s", pair->id, parts[i].name);
 		bench_print(&(struct bench_row){.id = id, .value = ns - before, .unit = "ns/packet"});
 		before = ns;
 		subject_drop(&subject);
@@ -459,6 +462,28 @@ static void measure(const struct pair *pair)
 	setup_drop(&setup);
 }
 
+static double at_least(void *arg)
+{
+	const struct setup *setup = arg;
+	return subject_measure(&setup->floor, setup->packets) - subject_measure(&setup->nothing, setup->packets);
+}
+
+/* The least that a packet of one of many services can cost, against a whole one of one service. */
+static void measure_services_floor(const char *id, struct setup *many, struct setup *one)
+{
+	char of_floor[64];
+	snprintf(of_floor, sizeof(of_floor), "%s.line", id);
+	struct bench_row row = {.id = of_floor, .unit = "ns/packet", .baseline = "one service"};
+	struct bpf_object *stages = load_stages(many);
+	many->floor = subject_new(program_of(stages, "floor_lines"));
+	start_draw(many, &many->floor);
+	bench_pairs(&row, at_least, many, ours, one);
+	row.ratio = 1 / row.ratio;
+	bench_print(&row);
+	subject_drop(&many->floor);
+	bpf_object__close(stages);
+}
+
 /* Many services against one, with the same number of flows. */
 static void measure_services(const char *id)
 {
@@ -484,6 +509,7 @@ static void measure_services(const char *id)
 	}
 	row.ratio = 1 / row.ratio;
 	bench_print(&row);
+	measure_services_floor(id, &many, &one);
 	setup_drop(&many);
 	setup_drop(&one);
 }

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
 /*
  * berth's XDP program cut off after each of its stages, with the maps of the loaded one. The cost of a stage is the
- * difference to the program before. `floor_line`: only parses, hashes and reads one random line of the flow table.
+ * difference to the program before.
+ *
+ * Floors, which check nothing: `floor_line` parses, hashes and reads one random line of the flow table.
+ * `floor_lines` also reads what no balancer with many services can do without, each at a place that the one before
+ * gives: the classifier's slot, the flow's line, the facts of a backend; and adds to the backend's counters.
  */
 #include "bpf/maps.h"
 
@@ -25,10 +29,37 @@ static inline __attribute__((always_inline)) bool berth_frame_trim(struct berth_
 
 enum stage {
 	LINE,
+	LINES,
 	PARSE,
 	HASH,
 	STEER,
 };
+
+/* The service and the flow key of the packet, from the slot where a search for them begins. */
+static __always_inline void read_slot(const struct berth_view *view, struct berth_packet *packet)
+{
+	const uint32_t word = berth_vip_word(BERTH_VIP_EXACT, packet->dport, packet->protocol);
+	const uint32_t home = berth_vip_home(&packet->dst, word) & view->vip_mask;
+	const struct berth_vip *vip = berth_at_vips(view, view->first_vip + home);
+	packet->service = vip ? (uint16_t)vip->service : 0;
+	packet->flow_key = vip ? vip->flow_key : 0;
+}
+
+static __always_inline uint64_t read_line(const struct berth_view *view, struct berth_packet *packet)
+{
+	berth_hash_packet(view, packet);
+	const struct berth_bucket *home = berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask);
+	return home ? BERTH_LOAD(&home->word[packet->hash >> 61]) : 0;
+}
+
+static __always_inline uint64_t read_lines(const struct berth_view *view, struct berth_packet *packet)
+{
+	read_slot(view, packet);
+	packet->backend = (uint16_t)berth_word_backend(read_line(view, packet));
+	const struct berth_backend *backend = berth_backend_of(view, packet->backend);
+	berth_count_packet(view, packet, BERTH_VERDICT_FLOW);
+	return backend ? backend->service : 0;
+}
 
 static __always_inline uint64_t run(const struct berth_view *view, struct berth_frame *frame, enum stage last)
 {
@@ -38,10 +69,10 @@ static __always_inline uint64_t run(const struct berth_view *view, struct berth_
 		return 0;
 	if (last == LINE) {
 		packet.flow_key = 1;
-		berth_hash_packet(view, &packet);
-		const struct berth_bucket *home = berth_at_flows(view, (uint32_t)packet.hash & view->flow_mask);
-		return home ? BERTH_LOAD(&home->word[packet.hash >> 61]) : 0;
+		return read_line(view, &packet);
 	}
+	if (last == LINES)
+		return read_lines(view, &packet);
 	if (last == PARSE)
 		return packet.src.half[1] ^ packet.dst.half[1] ^ packet.sport.raw ^ packet.dport.raw;
 	if (berth_classify(view, &packet) != BERTH_NO_VERDICT)
@@ -79,6 +110,7 @@ static __always_inline int stop_after(struct xdp_md *ctx, enum stage last)
 		return stop_after(ctx, last);                                                                      \
 	}
 STAGE(floor_line, LINE)
+STAGE(floor_lines, LINES)
 STAGE(stage_parse, PARSE)
 STAGE(stage_hash, HASH)
 STAGE(stage_steer, STEER)
