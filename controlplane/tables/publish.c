@@ -33,13 +33,16 @@ struct berth_publisher {
 	uint32_t backends_ahead; /* write_ahead: so many so far */
 };
 
-/* The tables of an adopted image are unknown: each half is written anew when its turn comes. */
+/* The tables of an adopted image are unknown: each half is written anew when its turn comes. The classifier of a
+ * new one is empty. */
 struct berth_publisher *berth_publisher_new(struct berth_engine *engine)
 {
 	struct berth_publisher *publisher = calloc(1, sizeof(*publisher));
 	if (!publisher)
 		return NULL;
 	publisher->engine = engine;
+	for (int half = 0; half < 2; half++)
+		publisher->slots[half].is_known = !engine->is_image_adopted && !engine->image.ctl->generation;
 	for (int half = 0; half < 2; half++)
 		publisher->places[half] = calloc(engine->image.geometry.services, sizeof(struct place));
 	if (publisher->places[0] && publisher->places[1])

@@ -368,6 +368,34 @@ static void what_fits_when_applied_is_published_after_every_change_of_health(voi
 	drop(&rig);
 }
 
+/* So many places of the classifier keep what was in them before the first publication. */
+static uint32_t places_kept(bool is_adopted)
+{
+	struct publish_rig rig = rig_with(configure_four(631));
+	const struct berth_image *image = &rig.engine->image;
+	const struct berth_image_half half = berth_image_half(image, image->ctl->generation + 1);
+	struct berth_vip mark;
+	uint32_t kept = 0;
+	berth_publisher_free(rig.publisher);
+	rig.engine->is_image_adopted = is_adopted;
+	rig.publisher = berth_publisher_new(rig.engine);
+	memset(&mark, 0xff, sizeof(mark));
+	for (uint32_t i = 0; i < image->geometry.vips; i++)
+		half.vips[i] = mark;
+	assert_int_equal(publish(&rig), 0);
+	for (uint32_t i = 0; i < image->geometry.vips; i++)
+		kept += memcmp(&half.vips[i], &mark, sizeof(mark)) == 0;
+	drop(&rig);
+	return kept;
+}
+
+static void only_a_new_image_is_known_to_have_an_empty_classifier(void **state)
+{
+	(void)state;
+	assert_in_range(places_kept(false), 1, UINT32_MAX);
+	assert_int_equal(places_kept(true), 0);
+}
+
 static void tables_that_were_written_ahead_are_not_written_again(void **state)
 {
 	(void)state;
@@ -461,6 +489,7 @@ int main(void)
 		cmocka_unit_test(equal_rows_are_not_written_again),
 		cmocka_unit_test(tables_that_were_copied_ahead_are_not_written_again),
 		cmocka_unit_test(what_fits_when_applied_is_published_after_every_change_of_health),
+		cmocka_unit_test(only_a_new_image_is_known_to_have_an_empty_classifier),
 		cmocka_unit_test(tables_that_were_written_ahead_are_not_written_again),
 		cmocka_unit_test(tables_of_other_sizes_are_published_in_one_step),
 		cmocka_unit_test(another_size_that_selects_other_backends_is_logged),
