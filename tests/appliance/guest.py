@@ -52,8 +52,9 @@ net.ipv4.conf.default.send_redirects=0
 """
 
 
-def build_image(*options):
-    done = subprocess.run([ROOT / "scripts/appliance", "build", *options], capture_output=True, text=True, check=False)
+def build_image(device):
+    option = [] if device.needs_all_drivers else ["--cloud"]
+    done = subprocess.run([ROOT / "scripts/appliance", "build", *option], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return pathlib.Path(done.stdout.split()[-1])
 
@@ -303,11 +304,11 @@ class Guest(Lab):
 
 
 @contextlib.contextmanager
-def running(device, image=None):
-    """A machine of a lab of its own; `image`: an option of scripts/appliance build."""
+def running(device):
+    """A machine of a lab of its own."""
     if os.geteuid() != 0:
         pytest.skip("needs root: network namespaces")
-    guest = Guest("app" + device.replace("-", ""), DEVICES[device], build_image(*([image] if image else [])))
+    guest = Guest("app" + device.replace("-", ""), DEVICES[device], build_image(DEVICES[device]))
     guest.down()
     try:
         guest.run("up", "--engine", "none", "--lan-mtu", guest.mtu, "--backends", 3)

@@ -19,7 +19,7 @@ def steps_back():
 
 @pytest.fixture(scope="module")
 def machine():
-    with running("virtio-net-vfio", image="--cloud") as guest:
+    with running("virtio-net-vfio") as guest:
         yield guest
 
 
