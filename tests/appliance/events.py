@@ -184,5 +184,5 @@ def test_sessions_are_there_after_a_reboot(guest, before):
         answer = guest.shell("cat /proc/sys/kernel/random/boot_id", check=False, timeout=30)
         return answer.returncode == 0 and answer.stdout != boot
     lab.wait_for(has_booted, BOOT_SECONDS, "the machine to boot again")
-    guest.wait_until_all_are_up()
+    guest.wait_until_all_are_up(BOOT_SECONDS)
     assert "restored" in guest.log()

@@ -260,7 +260,7 @@ class Guest(Lab):
             self.shell(f"cat >{path} <<'END'\n{text}\nEND")
         for command in commands:
             self.shell(command, timeout=BOOT_SECONDS)
-        self.wait_until_all_are_up()
+        self.wait_until_all_are_up(BOOT_SECONDS)
 
     @contextlib.contextmanager
     def generic(self):
@@ -287,8 +287,8 @@ class Guest(Lab):
     def wait_until_it_forwards(self):
         wait_for(lambda: all(self.forwards(name) for name in self.used if self.is_tcp(name)), ANSWER_SECONDS, "answers")
 
-    def wait_until_all_are_up(self):
-        wait_for(self.knows_all_up, ANSWER_SECONDS, "all backends to be up")
+    def wait_until_all_are_up(self, seconds=ANSWER_SECONDS):
+        wait_for(self.knows_all_up, seconds, "all backends to be up")
 
     def knows_all_up(self):
         done = self.ctl("-j", "show", "backends", check=False)
@@ -313,7 +313,7 @@ def running(device):
     try:
         guest.run("up", "--engine", "none", "--lan-mtu", guest.mtu, "--backends", 3)
         guest.boot()
-        guest.wait_until_all_are_up()
+        guest.wait_until_all_are_up(BOOT_SECONDS)
         yield guest
     finally:
         guest.end()
