@@ -10,7 +10,7 @@ import socket
 
 import pytest
 
-from guest import ANSWER_SECONDS, BOOT_SECONDS, lab
+from guest import ANSWER_SECONDS, BOOT_SECONDS, ROOT, lab
 
 CLIENTS = lab.CLIENTS4[:4]
 
@@ -186,3 +186,20 @@ def test_sessions_are_there_after_a_reboot(guest, before):
     lab.wait_for(has_booted, BOOT_SECONDS, "the machine to boot again")
     guest.wait_until_all_are_up(BOOT_SECONDS)
     assert "restored" in guest.log()
+
+
+def test_ifupdown_gives_the_tap_its_addresses_when_it_appears(guest):
+    """As docs/appliance.md says, in place of systemd-networkd."""
+    if guest.device.engine == "xdp":
+        return  # the interface is the kernel's, and there before berthd
+    guide = (ROOT / "docs/appliance.md").read_text().partition("### Addresses of the TAP")[2].partition("\n##")[0]
+    stanzas = re.findall(r"^    (.*)$", guide, re.MULTILINE)
+    assert stanzas[0] == "# /etc/network/interfaces.d/berth0"
+    addresses = addresses_of(guest)
+    guest.shell("mount -o ro LABEL=BERTH /mnt && dpkg -i /mnt/ifupdown_*.deb && umount /mnt")
+    guest.shell("rm /etc/systemd/network/20-berth.network && networkctl reload")
+    guest.shell("cat >/etc/network/interfaces.d/berth0 <<'END'\n{}\nEND".format("\n".join(stanzas)))
+    guest.shell("berthctl shutdown && systemctl stop berthd && ip link delete berth0 && systemctl start berthd", timeout=ANSWER_SECONDS)
+    guest.wait_until_all_are_up()
+    guest.wait_until_it_forwards()
+    assert "berth0=berth0" in guest.says("ifquery --state") and addresses_of(guest) == addresses

@@ -104,6 +104,8 @@ class Guest(Lab):
         (tree / "network/10-management.network").write_text(MANAGEMENT)
         (tree / "network/20-berth.network").write_text(self.network())
         (tree / "sysctl.d/60-nat.conf").write_text(SYSCTL)
+        # Not for the appliance: a test installs it.
+        subprocess.run(["apt-get", "-q", "download", "ifupdown"], cwd=tree, capture_output=True, check=True)
         subprocess.run(["mkfs.vfat", "-C", "-n", "BERTH", disk, "2048"], check=True, capture_output=True)
         subprocess.run(["mcopy", "-s", "-i", disk, *sorted(tree.iterdir()), "::/"], check=True)
         return disk
