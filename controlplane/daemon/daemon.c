@@ -238,6 +238,7 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 	    (engine->adopted && berth_model_adopt(&daemon->model, engine->record, &engine->image)))
 		return BERTH_EXIT_FAILURE;
 	berth_health_targets_open(daemon);
+	berth_file_drop_draft(daemon->options.config_path); /* of one that was killed */
 	berth_daemon_open_prepare(daemon);
 	berth_agents_open(daemon);
 	daemon->netlink = berth_netlink_new(daemon->base, on_netlink, daemon, error);

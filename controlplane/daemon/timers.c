@@ -218,13 +218,15 @@ static void take_responses(struct berth_daemon *daemon)
 
 static void follow_delays(struct berth_daemon *daemon)
 {
-	const struct berth_health_delays *delays = berth_health_delays(daemon->health);
+	const struct berth_health_delays *delays = berth_health_follow_delays(daemon->health);
 	if (delays->is_behind == daemon->is_health_behind)
 		return;
 	daemon->is_health_behind = delays->is_behind;
 	if (delays->is_behind)
 		berth_log("ALARM: health checks fall behind: %u of %u in 10 s came half of their interval late or "
-			  "later, because this host has too little processor time or too few descriptors for them",
+			  "later, because this host has too little processor time or too few descriptors for them, "
+			  "or more than 16 "
+			  "programs (checks of type exec) are due at once",
 			  delays->of_late, delays->probes);
 	else
 		berth_log("alarm over: health checks are in time");

@@ -67,8 +67,8 @@ static void check_health(const struct berth_daemon_state *state, json_t *checks)
 	if (delays && delays->is_behind)
 		berth_doctor_addf(
 			checks, "health checks", BERTH_DOCTOR_PROBLEM,
-			"longer intervals, fewer checks, or more processor time for berthd and its "
-			"helpers on this host",
+			"longer intervals, fewer checks (of type exec 16 run at once), or more processor time for "
+			"berthd and its helpers on this host",
 			"%u of %u checks came half of their interval late or later: deaths are found late",
 			delays->of_late, delays->probes);
 }

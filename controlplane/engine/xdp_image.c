@@ -338,7 +338,7 @@ static int run_sweep_program(int program)
 }
 
 /* Starts the timer that sweeps the tables without berthd, in a map of its own. The kernel ends that of the former
- * program with its map. */
+ * program with its map. That of a kept program runs, and its object is not loaded. */
 static int start_sweeper(const struct berth_xdp_image *pinned, char error[BERTH_ERROR_BYTES])
 {
 	char path[512];
@@ -347,13 +347,13 @@ static int start_sweeper(const struct berth_xdp_image *pinned, char error[BERTH_
 	pin_path(pinned, "sweeper", path);
 	berth_kept_program_unpin(pinned->dir);
 	int err = program && map >= 0 ? pin_map(map, path, error) : -EINVAL;
-	if (!err)
+	if (!err && !pinned->is_kept)
 		err = run_sweep_program(bpf_program__fd(program));
 	if (err)
 		snprintf(error, BERTH_ERROR_BYTES, "cannot start the timer that sweeps the tables: %s",
 			 strerror(-err));
 	else if (pinned->kept_name[0])
-		berth_kept_program_pin(pinned->dir, pinned->kept_name, pinned->program);
+		berth_kept_program_pin(pinned->dir, pinned->kept_name, pinned->program, map);
 	return err;
 }
 

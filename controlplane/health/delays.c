@@ -5,15 +5,22 @@ enum {
 	PERIOD_US = 10000000,
 	LEAST_US = 50000, /* what a busy host takes now and then */
 	ONE_IN = 20,
+	LEAST_LATE = 2, /* one of a few is no measure */
 };
 
 static void end_period(struct berth_health_delays *delays, uint64_t now_us)
 {
 	delays->probes = delays->next_probes;
 	delays->of_late = delays->next_late;
-	delays->is_behind = (uint64_t)delays->of_late * ONE_IN > delays->probes;
+	delays->is_behind = delays->of_late >= LEAST_LATE && (uint64_t)delays->of_late * ONE_IN > delays->probes;
 	delays->next_probes = delays->next_late = 0;
 	delays->since_us = now_us;
+}
+
+void berth_health_delays_tick(struct berth_health_delays *delays, uint64_t now_us)
+{
+	if (delays->since_us && now_us - delays->since_us >= PERIOD_US)
+		end_period(delays, now_us);
 }
 
 void berth_health_delays_add(struct berth_health_delays *delays, uint64_t waited_us, uint32_t interval_ms,
@@ -23,8 +30,7 @@ void berth_health_delays_add(struct berth_health_delays *delays, uint64_t waited
 	const bool is_late = waited_us >= half_us && waited_us >= LEAST_US;
 	if (!delays->since_us)
 		delays->since_us = now_us;
-	if (now_us - delays->since_us >= PERIOD_US)
-		end_period(delays, now_us);
+	berth_health_delays_tick(delays, now_us);
 	delays->next_probes++;
 	delays->next_late += is_late;
 	delays->late += is_late;

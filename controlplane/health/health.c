@@ -418,6 +418,12 @@ void berth_health_set_next_hops(struct berth_health *health, const struct berth_
 	berth_checks_set_next_hops(health->checks, next_hops);
 }
 
+const struct berth_health_delays *berth_health_follow_delays(struct berth_health *health)
+{
+	berth_health_delays_tick(&health->delays, berth_probe_now_us());
+	return &health->delays;
+}
+
 const struct berth_health_delays *berth_health_delays(const struct berth_health *health)
 {
 	return &health->delays;

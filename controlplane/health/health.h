@@ -95,3 +95,5 @@ bool berth_health_get_agent(const struct berth_health *health, uint64_t id, stru
 uint32_t berth_health_response_us(const struct berth_health *health, uint64_t id);
 /* Whether the probes are made in time. */
 const struct berth_health_delays *berth_health_delays(const struct berth_health *health);
+/* The same; to be called now and then, so that a period without probes ends. */
+const struct berth_health_delays *berth_health_follow_delays(struct berth_health *health);

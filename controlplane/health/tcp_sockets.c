@@ -56,12 +56,18 @@ static struct bucket *bucket_of(struct berth_tcp_sockets *sockets, const union b
 	return &sockets->buckets[hash % BUCKETS];
 }
 
-/* A descriptor that came from berthd may be open there, too, so that close() alone would not end the watch. */
-static void destroy(struct berth_tcp_sockets *sockets, struct socket *socket)
+/* What was read and not looked at yet is of the probe before. */
+static void forget_events(struct berth_tcp_sockets *sockets, const struct socket *socket)
 {
 	for (int i = sockets->next; i < sockets->n; i++)
 		if (sockets->events[i].data.ptr == socket)
 			sockets->events[i].data.ptr = NULL;
+}
+
+/* A descriptor that came from berthd may be open there, too, so that close() alone would not end the watch. */
+static void destroy(struct berth_tcp_sockets *sockets, struct socket *socket)
+{
+	forget_events(sockets, socket);
 	epoll_ctl(sockets->epoll, EPOLL_CTL_DEL, socket->fd, NULL);
 	close(socket->fd);
 	sockets->n_kept -= socket->is_kept;
@@ -93,6 +99,7 @@ static struct socket *take_idle(struct berth_tcp_sockets *sockets, const struct 
 		if (socket->port != key->port || !berth_addr_equal(&socket->address, &key->address))
 			continue;
 		remove_idle(sockets, socket);
+		forget_events(sockets, socket);
 		return socket;
 	}
 	return NULL;

@@ -40,7 +40,8 @@
 	  "Names and values in the cluster's store that cannot be those of nodes, in each visit.")                 \
 	X(HEALTH_LATE, "berth_health_late_probes_total", COUNTER,                                                  \
 	  "Probes of health checks that waited on this host for half of their interval or longer.")                \
-	X(HEALTH_BEHIND, "berth_health_behind", GAUGE, "1 while more than one in twenty of them does, else 0.")    \
+	X(HEALTH_BEHIND, "berth_health_behind", GAUGE,                                                             \
+	  "1 while two and more than one in twenty of them do, else 0.")                                           \
 	X(NODES, "berth_cluster_nodes", GAUGE, "Other nodes of the cluster that were seen in the last 5 s.")       \
 	X(NODES_OTHER_CONFIG, "berth_cluster_nodes_other_config", GAUGE,                                           \
 	  "Of them, those with another configuration than this node.")                                             \

@@ -57,6 +57,11 @@ char *berth_file_read_private(const char *path, size_t *length, const char **fau
 	return NULL;
 }
 
+#define DRAFT ".berthd-draft"
+enum {
+	DRAFT_BYTES = sizeof(DRAFT),
+};
+
 /* `like`: its owner and mode are kept; NULL: `mode`. An existing file, also a link to another, is removed first. */
 static int write_file(const char *path, const char *text, size_t length, mode_t mode, const struct stat *like)
 {
@@ -102,35 +107,42 @@ static int sync_directory_of(const char *path)
 }
 
 /* The file to be replaced, and its draft. False: it is not there yet, or a link to nothing. */
-static bool find_draft(const char *path, char target[PATH_MAX], char draft[PATH_MAX + 8])
+static bool find_draft(const char *path, char target[PATH_MAX], char draft[PATH_MAX + DRAFT_BYTES])
 {
 	if (!realpath(path, target))
 		return false;
-	snprintf(draft, PATH_MAX + 8, "%s.draft", target);
+	snprintf(draft, PATH_MAX + DRAFT_BYTES, "%s" DRAFT, target);
 	return true;
 }
 
 void berth_file_draft(const char *path, const char *text, size_t length)
 {
-	char target[PATH_MAX], draft[PATH_MAX + 8];
+	char target[PATH_MAX], draft[PATH_MAX + DRAFT_BYTES];
+	char next[PATH_MAX + DRAFT_BYTES + 8];
 	struct stat before;
-	if (find_draft(path, target, draft) && !stat(target, &before) &&
-	    write_file(draft, text, length, 0640, &before))
-		unlink(draft);
+	if (!find_draft(path, target, draft) || stat(target, &before))
+		return;
+	/* It has its name when it is on the disk. */
+	snprintf(next, sizeof(next), "%s.new", draft);
+	if (write_file(next, text, length, 0640, &before) || rename(next, draft))
+		unlink(next);
 }
 
 void berth_file_drop_draft(const char *path)
 {
-	char target[PATH_MAX], draft[PATH_MAX + 8];
-	if (find_draft(path, target, draft))
-		unlink(draft);
+	char target[PATH_MAX], draft[PATH_MAX + DRAFT_BYTES], next[PATH_MAX + DRAFT_BYTES + 8];
+	if (!find_draft(path, target, draft))
+		return;
+	snprintf(next, sizeof(next), "%s.new", draft);
+	unlink(next);
+	unlink(draft);
 }
 
 /* Whether there is a draft with this text, of the owner and the mode of the file before, which then is `next`. */
 static bool take_draft(const char *path, const char *next, const struct stat *before, const char *text,
 		       size_t length)
 {
-	char target[PATH_MAX], draft[PATH_MAX + 8];
+	char target[PATH_MAX], draft[PATH_MAX + DRAFT_BYTES];
 	struct stat status;
 	size_t n = 0;
 	if (!find_draft(path, target, draft) || lstat(draft, &status) || !S_ISREG(status.st_mode) ||
@@ -161,8 +173,11 @@ int berth_file_replace(const char *path, const char *text, size_t length)
 		goto out;
 	if (now && stat(target, &before))
 		goto fail;
-	if (!(now && take_draft(path, next, &before, text, length)) &&
-	    write_file(next, text, length, 0640, now ? &before : NULL))
+	const bool has_draft = now && take_draft(path, next, &before, text, length);
+	/* One of another text takes room. */
+	if (!has_draft)
+		berth_file_drop_draft(path);
+	if (!has_draft && write_file(next, text, length, 0640, now ? &before : NULL))
 		goto fail_next;
 	if (now) {
 		unlink(old);

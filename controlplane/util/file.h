@@ -19,8 +19,8 @@ int berth_file_write(const char *path, const char *text, size_t length, unsigned
 /* The same, with the owner and the mode of the old file, which is kept as PATH.old. Of a link the target is
  * replaced, beside it on its file system. No effect if the contents are equal. 0, or -1 with errno set. */
 int berth_file_replace(const char *path, const char *text, size_t length);
-/* Writes what berth_file_replace with this text will write, to PATH.draft on the disk, so that it only renames
- * that. From any thread. Without effect if it cannot be written. */
+/* Writes what berth_file_replace with this text will write, to PATH.berthd-draft on the disk, so that it only
+ * renames that. From any thread. Without effect if it cannot be written. */
 void berth_file_draft(const char *path, const char *text, size_t length);
 /* Removes a draft that was not used. */
 void berth_file_drop_draft(const char *path);

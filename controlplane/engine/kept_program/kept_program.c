@@ -127,22 +127,36 @@ static bool find_map(const struct bpf_object *object, uint32_t id, struct found 
 	return add(found, map_for(object, found, &info), fd);
 }
 
-/* All maps of the program, and those of the object that another program of it uses, which are pinned. */
+/* Whether the map of the program's timer is still pinned. If another one was pinned in its place, the kernel has
+ * ended the timer. */
+static bool has_timer(const char *dir, const uint32_t *ids, uint32_t n)
+{
+	char path[512];
+	pin_path(dir, "sweeper", path);
+	const int fd = bpf_obj_get(path);
+	const uint32_t id = id_of(fd);
+	bool has = false;
+	for (uint32_t i = 0; i < n; i++)
+		has |= id && ids[i] == id;
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
+/* All maps of the program; the object has no others. */
 static bool find_maps(const char *dir, int program, const struct bpf_object *object, struct found *found)
 {
 	uint32_t ids[MOST_MAPS];
 	struct bpf_prog_info info = {.nr_map_ids = MOST_MAPS, .map_ids = (uintptr_t)ids};
 	uint32_t bytes = sizeof(info);
 	struct bpf_map *map;
-	bool all = bpf_obj_get_info_by_fd(program, &info, &bytes) == 0 && info.nr_map_ids <= MOST_MAPS;
+	bool all = bpf_obj_get_info_by_fd(program, &info, &bytes) == 0 && info.nr_map_ids <= MOST_MAPS &&
+		   has_timer(dir, ids, info.nr_map_ids);
 	for (uint32_t i = 0; all && i < info.nr_map_ids; i++)
 		all = find_map(object, ids[i], found);
 	bpf_object__for_each_map(map, object)
 	{
-		char path[512];
-		pin_path(dir, bpf_map__name(map), path);
-		if (all && bpf_map__fd(map) < 0 && !is_found(found, map))
-			all = add(found, map, bpf_obj_get(path));
+		all = all && (bpf_map__fd(map) >= 0 || is_found(found, map));
 	}
 	return all;
 }
@@ -166,12 +180,12 @@ int berth_kept_program_open(const char *dir, const char *name, const struct bpf_
 	return -1;
 }
 
-void berth_kept_program_pin(const char *dir, const char *name, int program)
+void berth_kept_program_pin(const char *dir, const char *name, int program, int sweeper)
 {
 	char path[512];
 	pin_path(dir, name, path);
 	berth_kept_program_unpin(dir);
-	if (bpf_obj_pin(program, path))
+	if (bpf_prog_bind_map(program, sweeper, NULL) || bpf_obj_pin(program, path))
 		berth_log("cannot pin %s; the next berthd loads the program again", path);
 }
 

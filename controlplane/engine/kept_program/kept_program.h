@@ -20,10 +20,10 @@ enum {
 void berth_kept_program_name(const struct berth_geometry *geometry, const struct berth_store stores[BERTH_STORES],
 			     char name[BERTH_KEPT_PROGRAM_NAME]);
 /* The descriptor of the pinned program, and with it all maps that the object, whose sections and stores are the
- * pinned ones and which is not loaded, does not have yet. -1: there is none, or it has other maps; the object is as
- * it was. */
+ * pinned ones and which is not loaded, does not have yet. -1: there is none, or it has other maps. */
 int berth_kept_program_open(const char *dir, const char *name, const struct bpf_object *object);
-/* Pins the program, once all that belongs to it is there: its timer runs, its maps are pinned. */
-void berth_kept_program_pin(const char *dir, const char *name, int program);
+/* Pins the program, once all that belongs to it is there: its timer runs, its maps are pinned. `sweeper`: the map
+ * of the timer, which becomes one of the program's own. */
+void berth_kept_program_pin(const char *dir, const char *name, int program, int sweeper);
 /* Removes the pin, of any digest: before what belongs to the program changes. */
 void berth_kept_program_unpin(const char *dir);

@@ -501,7 +501,7 @@ static void the_file_is_on_the_disk_before_the_turn_of_the_apply(void **state)
 	char path[80], *text = text_with(10, 5, "");
 	struct stat draft, file;
 	size_t length;
-	snprintf(path, sizeof(path), "%s.draft", f->path);
+	snprintf(path, sizeof(path), "%s.berthd-draft", f->path);
 	const int fd = ask(f, strdup(text), true, BERTH_STAGE_NETWORK);
 	assert_int_equal(stat(path, &draft), 0);
 	assert_int_equal(draft.st_size, strlen(text));
@@ -519,7 +519,7 @@ static void nothing_is_left_where_berthd_ends_before_it(void **state)
 {
 	struct berthd *f = *state;
 	char path[80];
-	snprintf(path, sizeof(path), "%s.draft", f->path);
+	snprintf(path, sizeof(path), "%s.berthd-draft", f->path);
 	const int fd = ask(f, text_with(10, 5, ""), true, BERTH_STAGE_NETWORK);
 	assert_int_equal(access(path, F_OK), 0);
 	berth_daemon_close(f->daemon);

@@ -115,6 +115,41 @@ static void the_same_program_is_not_loaded_again(void **state)
 	}
 }
 
+/* Another engine failed in its place, and has taken its pins. */
+static void a_kept_program_is_started_again(void **state)
+{
+	struct fixture *f = *state;
+	char path[512], error[BERTH_ERROR_BYTES] = "";
+	const uint32_t id = open_image(f);
+	assert_int_equal(open_again(f), id);
+	assert_true(f->pinned.is_kept);
+	snprintf(path, sizeof(path), "%s/sweeper", f->pinned.dir);
+	assert_int_equal(unlink(path), 0);
+	f->engine.is_started = true;
+	if (berth_xdp_image_install(&f->pinned, &f->engine, error))
+		fail_msg("%s", error);
+	assert_int_equal(access(path, F_OK), 0);
+	expect_sweep(f);
+	assert_int_equal(open_again(f), id);
+	expect_sweep(f);
+}
+
+/* The kernel has ended the timer of the one before. */
+static void a_program_with_another_timer_is_loaded(void **state)
+{
+	struct fixture *f = *state;
+	char path[512];
+	const uint32_t id = open_image(f);
+	snprintf(path, sizeof(path), "%s/sweeper", f->pinned.dir);
+	assert_int_equal(unlink(path), 0);
+	const int other = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sweeper", 4, 64, 1, NULL);
+	assert_true(other >= 0);
+	assert_int_equal(bpf_obj_pin(other, path), 0);
+	close(other);
+	assert_int_not_equal(open_again(f), id);
+	expect_sweep(f);
+}
+
 static void another_object_is_loaded(void **state)
 {
 	struct fixture *f = *state;
@@ -169,6 +204,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_same_program_is_not_loaded_again),
+		TEST(a_kept_program_is_started_again),
+		TEST(a_program_with_another_timer_is_loaded),
 		TEST(another_object_is_loaded),
 		TEST(other_sizes_are_loaded),
 		TEST(a_program_with_another_map_is_loaded),

@@ -88,8 +88,8 @@ static void test_checks_are_behind_while_more_than_one_in_twenty_is_late(void **
 	const struct {
 		uint32_t probes, late; /* in 10 s each */
 		bool is_behind;
-	} periods[] = {{100, 0, false},	 {100, 5, false}, {100, 6, true},
-		       {100, 100, true}, {19, 1, true},	  {20, 1, false}};
+	} periods[] = {{100, 0, false}, {100, 5, false}, {100, 6, true}, {100, 100, true},
+		       {19, 1, false},	{19, 2, true},	 {40, 2, false}, {9, 9, true}};
 	uint64_t now = 1, late = 0;
 	for (size_t i = 0; i < sizeof(periods) / sizeof(periods[0]); i++) {
 		for (uint32_t n = 0; n < periods[i].probes; n++)
@@ -100,6 +100,14 @@ static void test_checks_are_behind_while_more_than_one_in_twenty_is_late(void **
 		if (i)
 			assert_int_equal(delays.is_behind, periods[i - 1].is_behind);
 	}
+	/* A period ends without a probe, too. */
+	berth_health_delays_tick(&delays, now);
+	assert_true(delays.is_behind);
+	berth_health_delays_tick(&delays, now + 9999999);
+	assert_true(delays.is_behind);
+	now += 10000000;
+	berth_health_delays_tick(&delays, now);
+	assert_false(delays.is_behind);
 	/* Half of a short interval is what a busy host takes now and then. */
 	berth_health_delays_add(&delays, 49999, 50, now);
 	assert_int_equal(delays.late, late);
