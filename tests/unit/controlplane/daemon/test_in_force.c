@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 #include "controlplane/doctor/system.h"
+#include "controlplane/health/probe.h"
 #include "controlplane/metrics/metrics.h"
 #include "tests/support/loop.h"
 
@@ -267,8 +268,8 @@ static void checks_that_come_late_are_shown_by_the_doctor_a_metric_and_an_alarm(
 	struct berthd *f = *state;
 	assert_null(problem_with(f, "health checks"));
 	assert_true(metrics_contain(f, "berth_health_behind 0\n"));
-	add_probes(f, 500000, 1);
-	add_probes(f, 0, 10000001);
+	/* Their period of 10 s is over. */
+	add_probes(f, 500000, berth_probe_now_us() - 10000001);
 	assert_true(wait_until(f->daemon->is_health_behind, 20000, loop_for(f->daemon->base, 5)));
 	char *problem = problem_with(f, "health checks");
 	assert_string_equal(problem,
@@ -276,7 +277,7 @@ static void checks_that_come_late_are_shown_by_the_doctor_a_metric_and_an_alarm(
 	free(problem);
 	assert_true(metrics_contain(f, "berth_health_behind 1\n"));
 	assert_true(metrics_contain(f, "berth_health_late_probes_total 100\n"));
-	add_probes(f, 0, 20000001);
+	add_probes(f, 0, berth_probe_now_us() + 10000001);
 	assert_true(wait_until(!f->daemon->is_health_behind, 20000, loop_for(f->daemon->base, 5)));
 	assert_null(problem_with(f, "health checks"));
 }
