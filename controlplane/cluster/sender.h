@@ -77,8 +77,8 @@ void berth_sender_tell_again(struct berth_sender *sender);
  * and client. False: it cannot be told. */
 bool berth_sender_command(struct berth_sender *sender, const struct berth_cluster_record *command);
 
-/* Another node has told an entry, whose last packet there was `idle_s` ago; here it is in the table at `entry`.
- * This node may have had later packets of it, of which no node was told. */
+/* Another node has told of an entry, which is in the table here as `entry`. Its last packet there was `idle_s` ago;
+ * this node may have had later ones, and has told no node of them. */
 void berth_sender_receive(struct berth_sender *sender, const struct berth_view *view, enum berth_table table,
 			  const struct berth_entry *entry, uint32_t idle_s);
 /* Another node has told it on another backend than this entry, which stays. It is told with the next flush, or ten

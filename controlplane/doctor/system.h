@@ -39,8 +39,8 @@ void berth_doctor_xdp_queues(const char *name, const struct berth_ethtool *facts
  * packets of each of the `n` workers (ports.c). */
 void berth_doctor_queues(const json_t *port, const uint64_t *received, size_t n, json_t *checks);
 
-/* Appends findings about workers, by the `cpus` of the engine's status, that share a core, or whose CPU is not on
- * the NUMA node of the tables (-1: not known). `sysfs`: "/sys" (cores.c). */
+/* Appends a finding for two workers that share a core, and for a worker that is not on the tables' NUMA node (-1:
+ * not known). `status`: the engine's, with the workers' `cpus`. `sysfs`: "/sys" (cores.c). */
 void berth_doctor_cpus(const char *sysfs, const json_t *status, int tables_node, json_t *checks);
 
 /* Appends these findings for the DPDK engine, and those about NICs of other nodes (cores.c). */

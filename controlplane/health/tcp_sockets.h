@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Sockets of TCP probes. One whose probe succeeded is disconnected and used again for the next probe of the same
- * server: to create, watch and remove a socket takes as long as half of a connection. It is never used for another
- * server, because the kernel counts on from the last sequence number, which the server of the former connection
- * knows.
+ * Sockets of TCP probes. After a probe that succeeded the socket is disconnected, and the next probe of the same
+ * server uses it again: to create, watch and remove a socket takes as long as half of a connection. A probe of
+ * another server does not: the kernel goes on from the last sequence number, and the server before knows that
+ * number.
  */
 #pragma once
 

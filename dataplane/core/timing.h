@@ -37,8 +37,8 @@ BERTH_INLINE uint32_t berth_timing_tag(uint64_t hash)
 	return (uint32_t)(hash >> 32) | 1;
 }
 
-/* Whether a SYN still waits for its answer. A time after `now` is that of another worker, whose clock is ahead:
- * such a SYN does not wait. */
+/* Whether a SYN still waits for its answer. If its time is after `now`, another worker wrote it, whose clock is
+ * ahead: it does not wait. */
 BERTH_INLINE bool berth_timing_waits(uint64_t syn, uint32_t now)
 {
 	return syn && now - (uint32_t)syn < BERTH_TIMING_US;

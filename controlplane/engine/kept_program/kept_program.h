@@ -19,8 +19,8 @@ enum {
 /* The pin's name; "": the object cannot be read, so no program is kept. */
 void berth_kept_program_name(const struct berth_geometry *geometry, const struct berth_store stores[BERTH_STORES],
 			     char name[BERTH_KEPT_PROGRAM_NAME]);
-/* The descriptor of the pinned program, and with it all maps that the object, whose sections and stores are the
- * pinned ones and which is not loaded, does not have yet. -1: there is none, or it has other maps. */
+/* Returns the descriptor of the pinned program; -1: there is none, or it has other maps than `object`. `object` is
+ * not loaded, and has the pinned sections and stores; it gets the program's other maps. */
 int berth_kept_program_open(const char *dir, const char *name, const struct bpf_object *object);
 /* Pins the program, once all that belongs to it is there: its timer runs, its maps are pinned. `sweeper`: the map
  * of the timer, which becomes one of the program's own. */
